@@ -1,0 +1,74 @@
+package outgrant
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+)
+
+// Hooks are called as things happen to a credential: for logs, metrics and traces. Any may be nil.
+// They may be called from several goroutines at once. No event holds a secret.
+type Hooks struct {
+	// FetchStart is called on the fetching goroutine before the token service is asked. Callers
+	// without a valid token wait for it too, so it must be quick and must not ask the same source.
+	FetchStart func(FetchEvent)
+
+	// FetchDone is called on the fetching goroutine after the result is visible to callers.
+	FetchDone func(FetchEvent)
+
+	// Invalidated is called on the caller's goroutine when a token that a receiver rejected is dropped,
+	// or kept because too many were dropped lately.
+	Invalidated func(InvalidateEvent)
+
+	// CertificateEnding is called when a client certificate is used that will end soon: within 30 days,
+	// or a fifth of its life if that is shorter.
+	CertificateEnding func(CertificateEvent)
+}
+
+// FetchEvent is one request for a token.
+type FetchEvent struct {
+	Credential
+	Trigger     context.Context // of the call that caused the fetch, for span links only: it may have ended
+	Background  bool            // a valid token was served meanwhile
+	Duration    time.Duration   // FetchDone only, like all below
+	Expiry      time.Time       // of the token that came; zero: unknown
+	SameToken   bool            // the token service handed the same token back
+	Err         error           // nil: a token came
+	NextAttempt time.Time       // after a failure: no request before it
+}
+
+func (e FetchEvent) String() string {
+	s := "fetch of a token for " + e.Credential.text()
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("%s failed after %s: %v", s, e.Duration, e.Err)
+	case e.Duration > 0:
+		return fmt.Sprintf("%s took %s", s, e.Duration)
+	}
+	return s + " started"
+}
+
+// Format prints what happened, without the trigger's values, for every verb and flag.
+func (e FetchEvent) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
+
+// LogValue logs what happened, without the trigger's values.
+func (e FetchEvent) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// MarshalJSON encodes what happened, without the trigger's values.
+func (e FetchEvent) MarshalJSON() ([]byte, error) { return json.Marshal(e.String()) }
+
+// InvalidateEvent is a token that a receiver rejected.
+type InvalidateEvent struct {
+	Credential
+	Kept bool // too many tokens were rejected lately: this one stays until it ends
+}
+
+// CertificateEvent is a client certificate that will end soon.
+type CertificateEvent struct {
+	Credential
+	Subject  string
+	NotAfter time.Time
+}

@@ -1,0 +1,63 @@
+// Package origin compares and checks URLs that credentials may be sent to.
+package origin
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Same reports whether two URLs have the same origin: scheme, host and port.
+func Same(a, b *url.URL) bool {
+	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
+		strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "https":
+		return "443"
+	case "http":
+		return "80"
+	}
+	return ""
+}
+
+// Secure reports whether a credential may be sent to u: over https, or over http to this machine.
+func Secure(u *url.URL) bool {
+	switch strings.ToLower(u.Scheme) {
+	case "https":
+		return true
+	case "http":
+		return Loopback(u.Hostname())
+	}
+	return false
+}
+
+// Loopback reports whether a host name, without port, is this machine's own.
+func Loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// Clean returns the URL without userinfo, query and fragment, as errors and events may show it.
+func Clean(u *url.URL) string {
+	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	return c.String()
+}
+
+// LoopbackAddr reports whether a network address, host:port or a bare host, is this machine's own.
+func LoopbackAddr(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	return Loopback(host)
+}

@@ -1,0 +1,234 @@
+package tokenclient
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/outgrant/outgrant"
+)
+
+// Answer is what a token service granted.
+type Answer struct {
+	Token        *outgrant.Token
+	RefreshToken outgrant.Secret
+	IDToken      outgrant.Secret
+}
+
+// largestAnswer bounds an answer's body: tokens with many groups in them are some 10 KiB.
+const largestAnswer = 1 << 20
+
+// longestLifetime bounds expires_in, against overflow.
+const longestLifetime = 10 * 365 * 24 * time.Hour
+
+// read turns an HTTP answer into a token or an error. began is when the request was sent: the token's life is
+// counted from there, so that a slow answer does not make a token look younger than it is.
+func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answer, error) {
+	failed := c.fail(nil)
+	failed.StatusCode = resp.StatusCode
+	failed.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return nil, failed
+	}
+	members, err := readMembers(resp)
+	if err == nil {
+		if code := members["error"]; code != nil && code != "" {
+			failed.Code = errorCode(code, o)
+			failed.Description = o.describe(text(members["error_description"]))
+			if failed.Code != "" || resp.StatusCode >= 400 {
+				return nil, failed
+			}
+			err = errors.New("the answer has an error member that is not a text")
+		}
+	}
+	if resp.StatusCode >= 400 {
+		return nil, failed // a body that says nothing we know
+	}
+	if err == nil {
+		var answer *Answer
+		if answer, err = grant(members, began); err == nil {
+			return answer, nil
+		}
+	}
+	failed.Err = err
+	return nil, failed
+}
+
+// errorCode returns an error code of RFC 6749 5.2, or "" for anything else.
+func errorCode(member any, o *outgoing) string {
+	code := text(member)
+	for _, r := range code {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return ""
+		}
+	}
+	if len(code) > 100 || o.hide(code) != code {
+		return ""
+	}
+	return code
+}
+
+// grant reads a success (RFC 6749 5.1).
+func grant(members map[string]any, began time.Time) (*Answer, error) {
+	token := &outgrant.Token{AccessToken: outgrant.Secret(text(members["access_token"]))}
+	if token.AccessToken == "" {
+		return nil, errors.New("the answer has no access_token")
+	}
+	for _, r := range token.AccessToken.Reveal() {
+		if r <= 0x20 || r >= 0x7f {
+			return nil, errors.New("the answer's access_token has characters that cannot be sent in a header")
+		}
+	}
+	switch kind := text(members["token_type"]); strings.ToLower(kind) {
+	case "", "bearer", "bearertoken": // Apigee says BearerToken
+		token.Type = "Bearer"
+	default:
+		return nil, fmt.Errorf("%w %.20q: only Bearer tokens can be sent", outgrant.ErrUnsupportedTokenType, kind)
+	}
+	if life := lifetime(members["expires_in"]); life > 0 {
+		token.Expiry = began.Round(0).Add(life)
+	}
+	token.Scopes = scopes(members["scope"])
+	answer := &Answer{
+		RefreshToken: outgrant.Secret(text(members["refresh_token"])),
+		IDToken:      outgrant.Secret(text(members["id_token"])),
+	}
+	for _, known := range []string{"access_token", "token_type", "expires_in", "scope"} {
+		delete(members, known)
+	}
+	answer.Token = token.WithExtra(members) // leaves out refresh_token, id_token and their like
+	return answer, nil
+}
+
+func text(member any) string {
+	s, _ := member.(string)
+	return s
+}
+
+// lifetime reads expires_in, which services send as a number, a text or a fraction. Zero, negative and unreadable
+// mean that the token service does not know: such a token is kept until it is rejected.
+func lifetime(member any) time.Duration {
+	var seconds float64
+	switch v := member.(type) {
+	case float64:
+		seconds = v
+	case string:
+		var err error
+		if seconds, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil && !errors.Is(err, strconv.ErrRange) {
+			return 0
+		}
+	}
+	switch {
+	case math.IsNaN(seconds), seconds <= 0:
+		return 0
+	case seconds >= longestLifetime.Seconds():
+		return longestLifetime
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// scopes reads scope: a text with blanks (RFC 6749 3.3), or the list that some services send.
+func scopes(member any) []string {
+	switch v := member.(type) {
+	case string:
+		return strings.Fields(v)
+	case []any:
+		var all []string
+		for _, s := range v {
+			all = append(all, strings.Fields(text(s))...)
+		}
+		return all
+	}
+	return nil
+}
+
+// readMembers reads the members of an answer in JSON, or as a form like some older services answer.
+func readMembers(resp *http.Response) (map[string]any, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer+1))
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	case len(body) > largestAnswer:
+		return nil, errors.New("the answer is larger than 1 MiB")
+	case len(body) == 0:
+		return nil, errors.New("the answer is empty")
+	case !utf8.Valid(body):
+		return nil, errors.New("the answer is not UTF-8")
+	case body[0] == '{':
+		return jsonMembers(body)
+	case mediaType == "application/x-www-form-urlencoded" || mediaType == "text/plain":
+		return formMembers(string(body))
+	}
+	return nil, fmt.Errorf("the answer is not a token response: its content type is %.40q", mediaType)
+}
+
+// jsonMembers is json.Unmarshal, but refuses a member that is there twice: which one counts is anybody's guess.
+func jsonMembers(body []byte) (map[string]any, error) {
+	// The decoder's own errors quote the body.
+	broken := errors.New("the answer is not valid JSON")
+	members := map[string]any{}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if _, err := dec.Token(); err != nil {
+		return nil, broken
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, broken
+		}
+		name, _ := key.(string)
+		if _, twice := members[name]; twice {
+			return nil, errors.New("the answer has the same member twice")
+		}
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return nil, broken
+		}
+		members[name] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, broken
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, broken
+	}
+	return members, nil
+}
+
+func formMembers(body string) (map[string]any, error) {
+	values, err := url.ParseQuery(body)
+	if err != nil || (!values.Has("access_token") && !values.Has("error")) {
+		return nil, errors.New("the answer is neither JSON nor a form")
+	}
+	members := map[string]any{}
+	for k, v := range values {
+		if len(v) > 1 {
+			return nil, errors.New("the answer has the same member twice")
+		}
+		members[k] = v[0]
+	}
+	return members, nil
+}
+
+// retryAfter reads the header, which is a number of seconds or a date (RFC 9110 10.2.3).
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(header), 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}

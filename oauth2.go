@@ -1,0 +1,127 @@
+package outgrant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+	"sync"
+
+	"golang.org/x/oauth2"
+)
+
+// ToOAuth2 returns src as a golang.org/x/oauth2 source, for libraries that want one. As such a source takes no
+// context, each of its tokens is asked for with ctx: it bounds all calls, so it must live as long as the source
+// is used. Do not wrap it in oauth2.ReuseTokenSource: src keeps its token already, and drops it when it is rejected.
+func ToOAuth2(ctx context.Context, src TokenSource) oauth2.TokenSource { return toOAuth2{ctx, src} }
+
+type toOAuth2 struct {
+	ctx context.Context
+	src TokenSource
+}
+
+func (s toOAuth2) Token() (*oauth2.Token, error) {
+	t, err := s.src.Token(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	extra := maps.Clone(t.extra)
+	if extra == nil {
+		extra = map[string]any{}
+	}
+	if len(t.Scopes) > 0 {
+		extra["scope"] = strings.Join(t.Scopes, " ")
+	}
+	o := &oauth2.Token{AccessToken: t.AccessToken.Reveal(), TokenType: t.Type, Expiry: t.Expiry}
+	return o.WithExtra(extra), nil
+}
+
+// FromOAuth2 returns a golang.org/x/oauth2 source as a [TokenSource]. A caller leaves when its context ends, while
+// the call that x/oauth2 cannot end goes on and serves those who come next; there is never more than one. Of
+// the answer's other members only the scope comes over. Errors of x/oauth2 become a [TokenError], without the body
+// that they carry. Wrap the result in [Cached] to have it refreshed ahead.
+func FromOAuth2(src oauth2.TokenSource) TokenSource {
+	if to, ok := src.(toOAuth2); ok {
+		return to.src
+	}
+	return &fromOAuth2{src: src}
+}
+
+type fromOAuth2 struct {
+	src  oauth2.TokenSource
+	mu   sync.Mutex
+	call *oauth2Call // under way, or nil
+}
+
+type oauth2Call struct {
+	done  chan struct{}
+	token *Token
+	err   error
+}
+
+func (s *fromOAuth2) Token(ctx context.Context) (*Token, error) {
+	if s.src == nil {
+		return nil, errors.New("outgrant: FromOAuth2: the source is nil")
+	}
+	if ctx.Err() != nil {
+		return nil, &TokenError{Err: ctx.Err()}
+	}
+	s.mu.Lock()
+	if s.call == nil {
+		s.call = &oauth2Call{done: make(chan struct{}), err: errNoReturn}
+		go s.run(s.call)
+	}
+	call := s.call
+	s.mu.Unlock()
+	select {
+	case <-call.done:
+		return call.token, call.err
+	case <-ctx.Done():
+		return nil, &TokenError{Err: ctx.Err()}
+	}
+}
+
+func (s *fromOAuth2) run(call *oauth2Call) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.call = nil
+		close(call.done)
+	}()
+	t, err := s.src.Token()
+	call.token, call.err = fromOAuth2Token(t), fromOAuth2Error(err)
+}
+
+func fromOAuth2Token(t *oauth2.Token) *Token {
+	if t == nil {
+		return nil
+	}
+	token := &Token{AccessToken: Secret(t.AccessToken), Type: t.TokenType, Expiry: t.Expiry}
+	if scope, ok := t.Extra("scope").(string); ok {
+		token.Scopes = strings.Fields(scope)
+	}
+	return token
+}
+
+// fromOAuth2Error leaves out what x/oauth2 and net/http print: the answer's body and the URL's query.
+func fromOAuth2Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*TokenError](err); ok {
+		return err
+	}
+	if re, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		te := &TokenError{Code: re.ErrorCode, Description: re.ErrorDescription}
+		if re.Response != nil {
+			te.StatusCode = re.Response.StatusCode
+		}
+		return te
+	}
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		return &TokenError{Err: ue.Err}
+	}
+	return &TokenError{Err: fmt.Errorf("golang.org/x/oauth2 source: %w", err)}
+}

@@ -1,0 +1,107 @@
+package oauthtest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// code is an authorization code: used once, soon, by the client that asked for it (RFC 6749 4.1.2).
+type code struct {
+	client, redirectURL, challenge, family string
+	scopes                                 []string
+	ends                                   time.Time
+	spent                                  bool
+}
+
+const codeLife = time.Minute
+
+// serveAuthorize is the authorization endpoint, where the user consents at once. PKCE with S256 is required.
+func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	refuse := func(why string) { http.Error(w, why, http.StatusBadRequest) } // never to an unknown redirect URL
+	client, known := s.registered(q.Get("client_id"))
+	if !known {
+		refuse("the client is not registered")
+		return
+	}
+	redirect, err := url.Parse(q.Get("redirect_uri"))
+	if err != nil || !redirect.IsAbs() || redirect.Fragment != "" ||
+		client.RedirectURLs != nil && !slices.Contains(client.RedirectURLs, q.Get("redirect_uri")) {
+		refuse("redirect_uri is not one of the client's")
+		return
+	}
+	back := redirect.Query()
+	back.Set("iss", s.Issuer()) // RFC 9207
+	if q.Has("state") {
+		back.Set("state", q.Get("state"))
+	}
+	if answer, e := s.authorize(client, q); e != nil {
+		back.Set("error", e.Code)
+		back.Set("error_description", e.Description)
+	} else {
+		back.Set("code", answer)
+	}
+	redirect.RawQuery = back.Encode()
+	http.Redirect(w, r, redirect.String(), http.StatusFound)
+}
+
+var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+func (s *Server) authorize(client Client, q url.Values) (string, *Error) {
+	for name, values := range q {
+		if len(values) > 1 && name != "resource" {
+			return "", invalidRequest(name + " is repeated")
+		}
+	}
+	switch {
+	case q.Get("response_type") != "code":
+		return "", &Error{Code: "unsupported_response_type", Description: "response_type must be code"}
+	case q.Get("state") == "":
+		return "", invalidRequest("state is missing")
+	case q.Get("code_challenge_method") != "S256" || !challengeForm.MatchString(q.Get("code_challenge")):
+		return "", invalidRequest("a code_challenge with S256 is required (RFC 7636)")
+	}
+	scopes, err := s.scopes(client, q.Get("scope"))
+	if err != nil {
+		return "", err
+	}
+	text := "code-" + randomText()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	s.codes[text] = &code{client: client.ID, redirectURL: q.Get("redirect_uri"), challenge: q.Get("code_challenge"),
+		family: strconv.Itoa(s.serial), scopes: scopes, ends: time.Now().Add(codeLife)}
+	return text, nil
+}
+
+var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+
+// authorizationCode is RFC 6749 4.1.3 with RFC 7636 4.6.
+func (s *Server) authorizationCode(r *GrantRequest) (*Granted, error) {
+	verifier := r.Params.Get("code_verifier")
+	sum := sha256.Sum256([]byte(verifier))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.codes[r.Params.Get("code")]
+	switch {
+	case c == nil || c.client != r.Client.ID:
+		return nil, invalidGrant("there is no such code for this client")
+	case c.spent:
+		s.revokeFamily(c.family)
+		return nil, invalidGrant("the code was used before: what it gave is revoked")
+	case !time.Now().Before(c.ends):
+		return nil, invalidGrant("the code has ended")
+	case r.Params.Get("redirect_uri") != c.redirectURL:
+		return nil, invalidGrant("redirect_uri differs from the one at the authorization endpoint")
+	case !verifierForm.MatchString(verifier) || base64.RawURLEncoding.EncodeToString(sum[:]) != c.challenge:
+		return nil, invalidGrant("code_verifier does not fit the challenge")
+	}
+	c.spent = true
+	return &Granted{User: s.opts.User, Scopes: c.scopes, RefreshToken: true, family: c.family}, nil
+}

@@ -1,0 +1,207 @@
+package oauthtest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fault is something that goes wrong with a token request. The functions of this package make them.
+type Fault struct {
+	delay     time.Duration
+	instead   func(http.ResponseWriter, *http.Request) // of deciding the request
+	sameToken bool
+	edits     []func(*answer)
+	after     func(http.ResponseWriter, *answer) // instead of sending the answer
+	lasting   bool
+}
+
+// Inject makes things go wrong: each fault, in this order, with one of the next token requests. A lasting one stays,
+// for all requests, until [Server.ClearFaults].
+func (s *Server) Inject(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, faults...)
+}
+
+// ClearFaults takes back the faults that have not happened yet, and lasting ones.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// nextFault takes the fault for a request. s.mu is held.
+func (s *Server) nextFault() Fault {
+	if len(s.faults) == 0 {
+		return Fault{}
+	}
+	f := s.faults[0]
+	if !f.lasting {
+		s.faults = s.faults[1:]
+	}
+	return f
+}
+
+// Lasting makes a fault happen with every token request from its turn on.
+func Lasting(f Fault) Fault {
+	f.lasting = true
+	return f
+}
+
+// Times repeats a fault.
+func Times(n int, f Fault) []Fault {
+	all := make([]Fault, n)
+	for i := range all {
+		all[i] = f
+	}
+	return all
+}
+
+// Together makes one fault of several: their delays add up, and where two would answer the later one does.
+func Together(faults ...Fault) Fault {
+	var all Fault
+	for _, f := range faults {
+		all.delay += f.delay
+		all.sameToken = all.sameToken || f.sameToken
+		all.edits = append(all.edits, f.edits...)
+		all.lasting = all.lasting || f.lasting
+		if f.instead != nil {
+			all.instead = f.instead
+		}
+		if f.after != nil {
+			all.after = f.after
+		}
+	}
+	return all
+}
+
+// None is no fault: it lets one request through before the next fault's turn.
+func None() Fault { return Fault{} }
+
+// Delay answers late.
+func Delay(d time.Duration) Fault { return Fault{delay: d} }
+
+// Status answers with an HTTP status and an empty body; the request is not processed.
+func Status(code int) Fault {
+	return Fault{instead: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }}
+}
+
+// RetryAfter answers 429 and asks to be left alone for a time, in whole seconds; the request is not processed.
+func RetryAfter(d time.Duration) Fault {
+	return Fault{instead: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(d/time.Second)))
+		w.WriteHeader(http.StatusTooManyRequests)
+	}}
+}
+
+// HTML503 answers 503 with a page, as a load balancer does whose service is down; the request is not processed.
+func HTML503() Fault {
+	return Body(http.StatusServiceUnavailable, "text/html; charset=utf-8", "<html><body><h1>503 Service Unavailable</h1></body></html>")
+}
+
+// Body answers with a body of your own; the request is not processed.
+func Body(status int, contentType, body string) Fault {
+	return Fault{instead: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}}
+}
+
+// Refuse answers with an error of RFC 6749 5.2: 401 for invalid_client, else 400; the request is not processed.
+func Refuse(code, description string) Fault {
+	status := http.StatusBadRequest
+	if code == "invalid_client" {
+		status = http.StatusUnauthorized
+	}
+	body, _ := json.Marshal(map[string]string{"error": code, "error_description": description})
+	return Body(status, "application/json", string(body))
+}
+
+// ErrorIn200 answers 200 with an error inside; the request is not processed.
+func ErrorIn200(code string) Fault {
+	body, _ := json.Marshal(map[string]string{"error": code})
+	return Body(http.StatusOK, "application/json", string(body))
+}
+
+// Redirect307 sends the request on to another URL, with its body; it is not processed.
+func Redirect307(to string) Fault {
+	return Fault{instead: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusTemporaryRedirect) }}
+}
+
+// LostRequest cuts the connection before the request is processed.
+func LostRequest() Fault {
+	return Fault{instead: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}
+}
+
+// LostResponse processes the request and cuts the connection instead of answering: a refresh token is spent then.
+func LostResponse() Fault {
+	return Fault{after: func(http.ResponseWriter, *answer) { panic(http.ErrAbortHandler) }}
+}
+
+// LostIn503 processes the request and answers 503 all the same.
+func LostIn503() Fault {
+	return Fault{after: func(w http.ResponseWriter, _ *answer) { w.WriteHeader(http.StatusServiceUnavailable) }}
+}
+
+// Truncated processes the request and cuts the connection in the middle of the answer.
+func Truncated() Fault {
+	return Fault{after: func(w http.ResponseWriter, a *answer) {
+		b := a.bytes()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		_, _ = w.Write(b[:len(b)/2])
+		panic(http.ErrAbortHandler)
+	}}
+}
+
+// SameToken hands out the token that the client has already, with the time that remains of it, as SuccessFactors does.
+func SameToken() Fault { return Fault{sameToken: true} }
+
+// OddExpiresIn puts a JSON value in expires_in, such as `"3600"`, `3599.5`, `-1`, `1e300`, `null`; "" leaves it out.
+func OddExpiresIn(value string) Fault {
+	return edit(func(body map[string]any) {
+		if delete(body, "expires_in"); value != "" {
+			body["expires_in"] = json.RawMessage(value)
+		}
+	})
+}
+
+// TokenType answers with a token_type; "" leaves it out.
+func TokenType(kind string) Fault {
+	return edit(func(body map[string]any) {
+		if delete(body, "token_type"); kind != "" {
+			body["token_type"] = kind
+		}
+	})
+}
+
+// Member answers with one more member, or another value of one.
+func Member(name string, value any) Fault {
+	return edit(func(body map[string]any) { body[name] = value })
+}
+
+// FormAnswer answers as a form instead of JSON, as some older services do.
+func FormAnswer() Fault {
+	return Fault{after: func(w http.ResponseWriter, a *answer) {
+		var pairs []string
+		for name, value := range a.body {
+			text, ok := value.(string)
+			if !ok {
+				b, _ := json.Marshal(value)
+				text = string(b)
+			}
+			pairs = append(pairs, name+"="+strings.ReplaceAll(text, " ", "+"))
+		}
+		w.Header().Set("Content-Type", "application/x-www-form-urlencoded")
+		w.WriteHeader(a.status)
+		_, _ = w.Write([]byte(strings.Join(pairs, "&")))
+	}}
+}
+
+func edit(f func(body map[string]any)) Fault {
+	return Fault{edits: []func(*answer){func(a *answer) { f(a.body) }}}
+}

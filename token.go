@@ -1,0 +1,132 @@
+package outgrant
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Token is an access token and what its token service said about it. A Token is shared between
+// callers and must not be modified. It prints [redacted] as a whole.
+type Token struct {
+	AccessToken Secret
+	Type        string    // token_type of the answer; "" means Bearer; compared without regard to case
+	Expiry      time.Time // when it ends, by this machine's clock; zero: unknown
+	Scopes      []string  // what was granted; nil: the token service did not say
+	User        string    // the user it acts for; "" for a technical client
+
+	extra  map[string]any
+	header string // the Authorization header's value, where it was worked out ahead
+}
+
+// Extra returns another member of the token service's answer, such as "instance_url", or nil.
+// Numbers are float64 unless whoever made the token stored another type. Tokens and secrets of the
+// answer (refresh_token, id_token, ...) are never in it. Maps and slices are copies.
+func (t *Token) Extra(key string) any {
+	if t == nil {
+		return nil
+	}
+	return deepCopy(t.extra[key])
+}
+
+// WithExtra returns a copy of t whose other members are those of m, without the ones whose names
+// say that they are secret: names that end in token, secret, password or assertion. It copies m.
+func (t *Token) WithExtra(m map[string]any) *Token {
+	c := *t
+	c.extra = make(map[string]any, len(m))
+	for k, v := range m {
+		if !namesSecret(k) {
+			c.extra[k] = deepCopy(v)
+		}
+	}
+	return &c
+}
+
+// ValidAt reports whether the token can be used at the time now: there is one, and it has not ended
+// or does not say when it will. It compares wall clocks and allows no leeway; a nil token is not valid.
+func (t *Token) ValidAt(now time.Time) bool {
+	if t == nil || t.AccessToken == "" {
+		return false
+	}
+	return t.Expiry.IsZero() || now.Round(0).Before(t.Expiry.Round(0))
+}
+
+// Format prints [redacted] for every verb and flag.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue logs [redacted].
+func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON encodes "[redacted]": a Token is not meant to be stored.
+func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// authorization returns the value of the Authorization header (RFC 6750 2.1).
+func (t *Token) authorization() string {
+	if t.header != "" {
+		return t.header
+	}
+	kind := t.Type
+	if kind == "" || strings.EqualFold(kind, "bearer") {
+		kind = "Bearer"
+	}
+	return kind + " " + t.AccessToken.Reveal()
+}
+
+// prepared returns a copy of t that has its header worked out, for a token that is used many times.
+func (t *Token) prepared() *Token {
+	c := *t
+	c.header = t.authorization()
+	return &c
+}
+
+func namesSecret(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc([]string{"token", "secret", "password", "assertion"}, func(end string) bool {
+		return strings.HasSuffix(key, end)
+	})
+}
+
+// deepCopy copies what a JSON document can hold.
+func deepCopy(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		c := maps.Clone(v)
+		for k := range c {
+			c[k] = deepCopy(c[k])
+		}
+		return c
+	case []any:
+		c := slices.Clone(v)
+		for i := range c {
+			c[i] = deepCopy(c[i])
+		}
+		return c
+	case []string:
+		return slices.Clone(v)
+	}
+	return v
+}
+
+// StaticToken returns a source that always supplies accessToken as a Bearer token of unknown expiry.
+// Use it in tests, and for services that hand out one long-lived token.
+func StaticToken(accessToken Secret) TokenSource {
+	return staticToken{(&Token{AccessToken: accessToken}).prepared()}
+}
+
+type staticToken struct{ token *Token } // behind a pointer, where fmt does not look
+
+func (s staticToken) Token(context.Context) (*Token, error) {
+	switch {
+	case s.token.AccessToken == "":
+		return nil, fmt.Errorf("outgrant: StaticToken: the access token is empty")
+	case s.token.AccessToken.IsRedacted():
+		return nil, fmt.Errorf("outgrant: StaticToken: the access token is the printed form %s of a secret, not the secret", redacted)
+	}
+	return s.token, nil
+}
