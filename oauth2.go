@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"strings"
@@ -15,14 +16,14 @@ import (
 // ToOAuth2 returns src as a golang.org/x/oauth2 source, for libraries that want one. As such a source takes no
 // context, each of its tokens is asked for with ctx: it bounds all calls, so it must live as long as the source
 // is used. Do not wrap it in oauth2.ReuseTokenSource: src keeps its token already, and drops it when it is rejected.
-func ToOAuth2(ctx context.Context, src TokenSource) oauth2.TokenSource { return toOAuth2{ctx, src} }
+func ToOAuth2(ctx context.Context, src TokenSource) oauth2.TokenSource { return &toOAuth2{ctx, src} }
 
 type toOAuth2 struct {
 	ctx context.Context
 	src TokenSource
 }
 
-func (s toOAuth2) Token() (*oauth2.Token, error) {
+func (s *toOAuth2) Token() (*oauth2.Token, error) {
 	t, err := s.src.Token(s.ctx)
 	if err != nil {
 		return nil, err
@@ -38,12 +39,17 @@ func (s toOAuth2) Token() (*oauth2.Token, error) {
 	return o.WithExtra(extra), nil
 }
 
+// Format prints the source's credential: the context holds values that are not ours to print.
+func (s *toOAuth2) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "outgrant.ToOAuth2("+describe(s.src).text()+")")
+}
+
 // FromOAuth2 returns a golang.org/x/oauth2 source as a [TokenSource]. A caller leaves when its context ends, while
 // the call that x/oauth2 cannot end goes on and serves those who come next; there is never more than one. Of
 // the answer's other members only the scope comes over. Errors of x/oauth2 become a [TokenError], without the body
 // that they carry. Wrap the result in [Cached] to have it refreshed ahead.
 func FromOAuth2(src oauth2.TokenSource) TokenSource {
-	if to, ok := src.(toOAuth2); ok {
+	if to, ok := src.(*toOAuth2); ok {
 		return to.src
 	}
 	return &fromOAuth2{src: src}

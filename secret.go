@@ -12,8 +12,9 @@ const redacted = "[redacted]"
 //
 // It prints [redacted] through fmt with every verb, slog, JSON and text encoders; an empty one
 // prints nothing, so that a missing secret can be told. [Secret.Reveal] is the only way to its
-// text. As fmt ignores methods on unexported fields, a type that keeps a Secret in one must print
-// itself; ours do. A Secret is a comparable value; do not use it as a key of a map that is printed.
+// text. fmt calls no methods on unexported fields: a type of yours that keeps a Secret, a [Token] or
+// a configuration in one must have a Format method of its own. Sources, transports and clients of
+// ours can be kept anywhere. Do not use a Secret as a key of a map that is printed.
 type Secret string
 
 // Reveal returns the text. Call it only where the bytes leave: for the wire, or to be sealed.

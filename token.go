@@ -3,6 +3,7 @@ package outgrant
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,7 +14,7 @@ import (
 )
 
 // Token is an access token and what its token service said about it. A Token is shared between
-// callers and must not be modified. It prints [redacted] as a whole.
+// callers and must not be modified. It prints [redacted] as a whole; see [Secret] for unexported fields.
 type Token struct {
 	AccessToken Secret
 	Type        string    // token_type of the answer; "" means Bearer; compared without regard to case
@@ -116,17 +117,15 @@ func deepCopy(v any) any {
 // StaticToken returns a source that always supplies accessToken as a Bearer token of unknown expiry.
 // Use it in tests, and for services that hand out one long-lived token.
 func StaticToken(accessToken Secret) TokenSource {
-	return staticToken{(&Token{AccessToken: accessToken}).prepared()}
-}
-
-type staticToken struct{ token *Token } // behind a pointer, where fmt does not look
-
-func (s staticToken) Token(context.Context) (*Token, error) {
-	switch {
-	case s.token.AccessToken == "":
-		return nil, fmt.Errorf("outgrant: StaticToken: the access token is empty")
-	case s.token.AccessToken.IsRedacted():
-		return nil, fmt.Errorf("outgrant: StaticToken: the access token is the printed form %s of a secret, not the secret", redacted)
-	}
-	return s.token, nil
+	token := (&Token{AccessToken: accessToken}).prepared()
+	// A function, because fmt prints what it holds with no verb, not even from an unexported field.
+	return TokenSourceFunc(func(context.Context) (*Token, error) {
+		switch {
+		case accessToken == "":
+			return nil, errors.New("outgrant: StaticToken: the access token is empty")
+		case accessToken.IsRedacted():
+			return nil, errors.New("outgrant: StaticToken: the access token is the printed form of a secret, not the secret")
+		}
+		return token, nil
+	})
 }

@@ -2,7 +2,6 @@ package tokenclient
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net/http"
 	"time"
@@ -71,7 +70,7 @@ func (c *Client) warnOfEnd(certificate *tls.Certificate) {
 	if hook == nil {
 		return
 	}
-	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
+	leaf, err := keypair.Leaf(certificate)
 	if err == nil && keypair.EndsSoon(leaf, time.Now()) {
 		hook(outgrant.CertificateEvent{Credential: c.credential, Subject: leaf.Subject.String(), NotAfter: leaf.NotAfter})
 	}

@@ -1,0 +1,55 @@
+package outgrant_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outgrant/outgrant"
+)
+
+func TestTokenErrorTemporary(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  outgrant.TokenError
+		want bool
+	}{
+		"network":                     {outgrant.TokenError{Err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, true},
+		"deadline":                    {outgrant.TokenError{Err: context.DeadlineExceeded}, true},
+		"500":                         {outgrant.TokenError{StatusCode: 500}, true},
+		"503 with a permanent code":   {outgrant.TokenError{StatusCode: 503, Code: "invalid_grant"}, true},
+		"408":                         {outgrant.TokenError{StatusCode: 408}, true},
+		"429 with a code":             {outgrant.TokenError{StatusCode: 429, Code: "invalid_client"}, true},
+		"server_error":                {outgrant.TokenError{StatusCode: 400, Code: "server_error"}, true},
+		"temporarily_unavailable":     {outgrant.TokenError{StatusCode: 400, Code: "temporarily_unavailable"}, true},
+		"4xx that says nothing":       {outgrant.TokenError{StatusCode: 403}, true},
+		"4xx with an unknown code":    {outgrant.TokenError{StatusCode: 400, Code: "quota"}, true},
+		"200 that says nothing":       {outgrant.TokenError{StatusCode: 200, Err: errors.New("empty")}, true},
+		"invalid_client":              {outgrant.TokenError{StatusCode: 401, Code: "invalid_client"}, false},
+		"invalid_grant":               {outgrant.TokenError{StatusCode: 400, Code: "invalid_grant"}, false},
+		"invalid_request in 200":      {outgrant.TokenError{StatusCode: 200, Code: "invalid_request"}, false},
+		"unauthorized_client":         {outgrant.TokenError{StatusCode: 400, Code: "unauthorized_client"}, false},
+		"unsupported_grant_type":      {outgrant.TokenError{StatusCode: 400, Code: "unsupported_grant_type"}, false},
+		"invalid_scope":               {outgrant.TokenError{StatusCode: 400, Code: "invalid_scope"}, false},
+		"redirect":                    {outgrant.TokenError{StatusCode: 307}, false},
+		"a token that cannot be sent": {outgrant.TokenError{StatusCode: 200, Err: fmt.Errorf("%w: mac", outgrant.ErrUnsupportedTokenType)}, false},
+		"not authorized":              {outgrant.TokenError{Err: outgrant.ErrNotAuthorized}, false},
+		"no user":                     {outgrant.TokenError{Err: outgrant.ErrUserRequired}, false},
+	} {
+		require.Equal(t, c.want, c.err.Temporary(), name)
+	}
+}
+
+func TestTokenErrorSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	err := error(&outgrant.TokenError{Grant: outgrant.ClientCredentials, Credential: "S4_ORDERS", TokenURL: "https://acme.example/oauth/token",
+		StatusCode: 401, Code: "invalid_client", Description: "bad"})
+	require.Equal(t, `outgrant: no token for "S4_ORDERS" by client_credentials from acme.example: answer 401 invalid_client (bad); `+
+		`check client id, secret or certificate, and the client authentication method`, err.Error())
+	require.EqualError(t, &outgrant.TokenError{}, "outgrant: no token for an unnamed credential")
+	require.ErrorIs(t, &outgrant.TokenError{Err: outgrant.ErrNotAuthorized}, outgrant.ErrNotAuthorized)
+}
