@@ -116,20 +116,19 @@ func (c *CachedSource) slow(ctx context.Context) (*Token, error) {
 			c.mu.Unlock()
 			return nil, st.failure.err
 		}
-		if ctx.Err() == nil {
-			c.takeOff(ctx, now)
+		if ctx.Err() != nil {
+			c.mu.Unlock()
+			return nil, c.abandoned(ctx)
 		}
+		c.takeOff(ctx, now)
 	}
 	f := c.flight
 	c.mu.Unlock()
-	if f != nil {
-		select {
-		case <-f.done:
-			return f.token, f.err
-		case <-ctx.Done():
-		}
-	}
-	return nil, c.tokenError(fmt.Errorf("the call ended while it waited for the token service: %w", ctx.Err()))
+	return c.wait(ctx, f)
+}
+
+func (c *CachedSource) abandoned(ctx context.Context) error {
+	return c.tokenError(fmt.Errorf("the call ended before the token service answered: %w", ctx.Err()))
 }
 
 func (c *CachedSource) tokenError(err error) error {

@@ -261,6 +261,32 @@ func TestFetchTimeout(t *testing.T) {
 	})
 }
 
+// TestSourceThatIgnoresItsContext cannot hold up callers for longer than FetchTimeout, nor is it called beside itself.
+func TestSourceThatIgnoresItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		cached := outgrant.Cached(outgrant.TokenSourceFunc(func(context.Context) (*outgrant.Token, error) {
+			calls++
+			time.Sleep(time.Minute)
+			return &outgrant.Token{AccessToken: "late"}, nil
+		}), &outgrant.CacheOptions{FetchTimeout: 3 * time.Second})
+		start := time.Now()
+		_, err := cached.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3*time.Second, time.Since(start))
+		_, err = cached.Token(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3*time.Second, time.Since(start), "at once")
+		for token, err := range cached.Watch(t.Context()) {
+			require.NoError(t, err)
+			require.Equal(t, "late", token.AccessToken.Reveal(), "what comes late is not lost")
+			break
+		}
+		require.InDelta(t, time.Minute, time.Since(start), float64(5*time.Second))
+		require.Equal(t, 1, calls)
+	})
+}
+
 func TestUnknownLifetime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &oauthtest.Source{Lifetime: -1}

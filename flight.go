@@ -3,27 +3,50 @@ package outgrant
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
 // flight is a fetch that callers share.
 type flight struct {
 	done       chan struct{}
-	trigger    context.Context
-	background bool   // a valid token was there at the start
-	refused    Secret // rejected by a receiver meanwhile
-	token      *Token // the outcome, when done: this or an error
+	ctx        context.Context // its own: ended by FetchTimeout, and when it is done
+	cancel     context.CancelFunc
+	trigger    context.Context // of the call that started it, for hooks
+	background bool            // a valid token was there at the start
+	refused    Secret          // rejected by a receiver meanwhile
+	token      *Token          // the outcome, when done: this or an error
 	err        error
 }
 
 // takeOff starts a flight. c.mu is held and none is under way.
 func (c *CachedSource) takeOff(trigger context.Context, now instant) {
 	st := c.state.Load()
-	c.flight = &flight{done: make(chan struct{}), trigger: trigger, background: st.usable(now)}
-	if c.flight.background {
+	f := &flight{done: make(chan struct{}), trigger: trigger, background: st.usable(now)}
+	f.ctx, f.cancel = context.WithTimeout(context.Background(), c.opts.FetchTimeout)
+	if c.flight = f; f.background {
 		c.replace(st.busy())
 	}
-	go c.fly(c.flight, st.rejected)
+	go c.fly(f, st.rejected)
+}
+
+// wait waits for a flight, as long as the caller wants to and FetchTimeout allows. A source that ignores its context
+// holds up nobody for longer: its flight goes on alone, and no other starts beside it.
+func (c *CachedSource) wait(ctx context.Context, f *flight) (*Token, error) {
+	select {
+	case <-f.done:
+	case <-f.ctx.Done():
+	case <-ctx.Done():
+	}
+	select {
+	case <-f.done:
+		return f.token, f.err
+	default:
+	}
+	if ctx.Err() != nil {
+		return nil, c.abandoned(ctx)
+	}
+	return nil, c.tokenError(fmt.Errorf("no answer within %s: %w", c.opts.FetchTimeout, f.ctx.Err()))
 }
 
 // fly fetches on a context of its own: no caller's end stops it, no caller's values reach the token service.
@@ -42,11 +65,9 @@ func (c *CachedSource) fly(f *flight, rejected *Token) {
 	if hook := c.opts.Hooks.FetchStart; hook != nil {
 		hook(event)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.opts.FetchTimeout)
-	defer cancel()
-	token, err = c.fetch(ctx, rejected)
+	token, err = c.fetch(f.ctx, rejected)
 	if err == nil && c.wasRefused(f, token) {
-		token, err = c.fetch(ctx, token)
+		token, err = c.fetch(f.ctx, token)
 	}
 }
 
@@ -92,6 +113,7 @@ func (c *CachedSource) land(f *flight, token *Token, err error, event *FetchEven
 	c.flight = nil
 	c.replace(next)
 	close(f.done)
+	f.cancel()
 }
 
 // life is how long a token that has just come will live; never: as long as it is not rejected.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,8 +31,8 @@ func TestREADMECodeWorks(t *testing.T) {
 
 	server := oauthtest.NewServer(nil)
 	defer server.Close()
-	calls := 0
-	receiver := httptest.NewServer(server.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls++ })))
+	var calls atomic.Int64
+	receiver := httptest.NewServer(server.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) })))
 	defer receiver.Close()
 	code = strings.NewReplacer("https://acme.example/oauth/token", server.TokenURL(), "https://api.acme.example/orders", receiver.URL).Replace(code)
 	program := "package main\n\nimport (\n\t\"log\"\n\t\"os\"\n\n\t\"github.com/outgrant/outgrant\"\n\t\"github.com/outgrant/outgrant/clientcredentials\"\n)\n\n" +
@@ -49,5 +50,5 @@ func TestREADMECodeWorks(t *testing.T) {
 	cmd.Env = append(os.Environ(), "S4_SECRET=a secret")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Equal(t, 1, calls, string(out))
+	require.EqualValues(t, 1, calls.Load(), string(out))
 }

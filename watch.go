@@ -20,7 +20,7 @@ func (c *CachedSource) Watch(ctx context.Context) iter.Seq2[*Token, error] {
 		var lastToken Secret
 		var lastFailure *failure
 		for ctx.Err() == nil {
-			_, _ = c.Token(ctx) // starts what is due; waits only where there is no token
+			_, err := c.Token(ctx) // starts what is due; waits only where there is no token
 			st := c.state.Load()
 			if st.usable(c.clock.now()) && st.token.AccessToken != lastToken {
 				lastToken = st.token.AccessToken
@@ -34,16 +34,20 @@ func (c *CachedSource) Watch(ctx context.Context) iter.Seq2[*Token, error] {
 					return
 				}
 			}
-			c.waitFor(ctx, st)
+			c.waitFor(ctx, st, err)
 		}
 	}
 }
 
-// waitFor waits until something is due in the state st, or another has taken over, or ctx ends.
-func (c *CachedSource) waitFor(ctx context.Context, st *state) {
+// waitFor waits until something is due in the state st, or another has taken over, or ctx ends. err is what Token said.
+func (c *CachedSource) waitFor(ctx context.Context, st *state, err error) {
 	due := st.attention
-	if now := c.clock.now(); !st.usable(now) && st.failing(now) {
+	switch now := c.clock.now(); {
+	case st.usable(now):
+	case st.failing(now):
 		due = st.failure.retry
+	case err != nil: // a source ignores its context, and goes on alone
+		due = now + watchPiece
 	}
 	for {
 		left := due - c.clock.now()
