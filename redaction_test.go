@@ -50,6 +50,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		ctx := context.WithValue(t.Context(), ctxKey{}, "sentinel-of-the-caller")
 		_, err := cached.Token(ctx)
 		require.NoError(t, err)
+		synctest.Wait()
 		cached.Invalidate(token)
 		_, err = cached.Token(ctx)
 		require.Error(t, err)

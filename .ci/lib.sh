@@ -69,7 +69,7 @@ fuzz() {
 fuzz_one() {
 	local pkg=$1 name=$2 out
 	printf '%s %s\n' "$pkg" "$name"
-	if out=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" "$pkg" 2>&1 </dev/null); then
+	if out=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZTIME" -fuzzminimizetime 10x "$pkg" 2>&1 </dev/null); then
 		tail -n 3 <<<"$out" | head -n 1
 		return
 	fi

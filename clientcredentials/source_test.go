@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -315,7 +316,9 @@ func TestNothingPrintsASecret(t *testing.T) {
 	t.Parallel()
 	certificate := selfSigned(t, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 	private := certificate.PrivateKey.(*ecdsa.PrivateKey)
-	d := private.D.String()
+	raw, err := private.Bytes()
+	require.NoError(t, err)
+	d := new(big.Int).SetBytes(raw).String()
 	cfg := clientcredentials.Config{Name: "CRED", TokenURL: "https://token.example/?x=sentinel-query", ClientID: "id", ClientSecret: "sentinel-secret",
 		Params: []clientcredentials.Param{{Key: "password", Value: "sentinel-param"}}}
 	source, err := clientcredentials.New(&cfg)
@@ -331,6 +334,6 @@ func TestNothingPrintsASecret(t *testing.T) {
 		source, keySource, certificateSource *outgrant.CachedSource
 		client                               *http.Client
 	}{source, keySource, certificateSource, client}
-	oauthtest.AssertNoSecrets(t, []string{"sentinel", d}, cfg, &cfg, cfg.Params, cfg.Params[0], withKey, withCertificate,
+	oauthtest.AssertNoSecrets(t, []string{"sentinel", d, string(raw)}, cfg, &cfg, cfg.Params, cfg.Params[0], withKey, withCertificate,
 		source, keySource, certificateSource, client, *client, holder, &holder)
 }

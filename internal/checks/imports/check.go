@@ -72,7 +72,7 @@ func direct(l layer, from, imp string) []string {
 // inTest judges one import of a _test.go file. Nobody links it, so only what
 // would become a new requirement of the module counts.
 func inTest(from, imp string) []string {
-	allowed := slices.Clone(testOnly)
+	allowed := slices.Concat(testOnly, testToo)
 	for _, l := range layers {
 		allowed = append(allowed, l.modules...)
 	}

@@ -90,6 +90,10 @@ var layers = []layer{
 // internal/peers: a test's requirement is a requirement of the released module.
 var testOnly = list("github.com/stretchr/testify/...")
 
+// testToo are more packages of modules that are required anyway: the bridge is
+// tested with the sources that users have.
+var testToo = list("golang.org/x/oauth2/...")
+
 // A confinement keeps a part of the standard library in a few packages.
 type confinement struct {
 	what []string // may be imported
