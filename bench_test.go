@@ -14,50 +14,61 @@ import (
 // The figures of CachedSource and Transport, each beside golang.org/x/oauth2's in the same run.
 
 func BenchmarkCachedToken(b *testing.B) {
-	b.Run("outgrant", func(b *testing.B) {
-		src := outgrant.Cached(&oauthtest.Source{}, nil)
-		ctx := b.Context()
-		_, _ = src.Token(ctx)
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := src.Token(ctx); err != nil {
-					b.Fatal(err)
-				}
+	b.Run("outgrant", benchmarkCached)
+	b.Run("x-oauth2", benchmarkReuse)
+}
+
+func benchmarkCached(b *testing.B) {
+	src := outgrant.Cached(&oauthtest.Source{}, nil)
+	ctx := b.Context()
+	inParallel(b, func() error { _, err := src.Token(ctx); return err })
+}
+
+func benchmarkReuse(b *testing.B) {
+	src := oauth2.ReuseTokenSource(nil, outgrant.ToOAuth2(b.Context(), &oauthtest.Source{}))
+	inParallel(b, func() error { _, err := src.Token(); return err })
+}
+
+func inParallel(b *testing.B, call func() error) {
+	_ = call()
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := call(); err != nil {
+				b.Error(err)
 			}
-		})
-	})
-	b.Run("x-oauth2", func(b *testing.B) {
-		src := oauth2.ReuseTokenSource(nil, outgrant.ToOAuth2(b.Context(), &oauthtest.Source{}))
-		b.ReportAllocs()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := src.Token(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		}
 	})
 }
 
 func BenchmarkTransport(b *testing.B) {
+	b.Run("outgrant", benchmarkOurTransport)
+	b.Run("x-oauth2", benchmarkTheirTransport)
+}
+
+func benchmarkOurTransport(b *testing.B) {
+	benchmarkRoundTrip(b, func(src outgrant.TokenSource, base http.RoundTripper) http.RoundTripper {
+		return &outgrant.Transport{Source: src, Base: base}
+	})
+}
+
+func benchmarkTheirTransport(b *testing.B) {
+	benchmarkRoundTrip(b, func(src outgrant.TokenSource, base http.RoundTripper) http.RoundTripper {
+		return &oauth2.Transport{Source: oauth2.ReuseTokenSource(nil, outgrant.ToOAuth2(b.Context(), src)), Base: base}
+	})
+}
+
+func benchmarkRoundTrip(b *testing.B, transport func(outgrant.TokenSource, http.RoundTripper) http.RoundTripper) {
 	resp := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
-	noop := roundTripFunc(func(*http.Request) (*http.Response, error) { return resp, nil })
-	cached := outgrant.Cached(&oauthtest.Source{}, nil)
-	for name, rt := range map[string]http.RoundTripper{
-		"outgrant": &outgrant.Transport{Source: cached, Base: noop},
-		"x-oauth2": &oauth2.Transport{Source: oauth2.ReuseTokenSource(nil, outgrant.ToOAuth2(b.Context(), cached)), Base: noop},
-	} {
-		b.Run(name, func(b *testing.B) {
-			req, _ := http.NewRequest(http.MethodGet, "https://receiver.test/", nil)
-			req.Header.Set("Accept", "application/json")
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := rt.RoundTrip(req); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+	rt := transport(outgrant.Cached(&oauthtest.Source{}, nil), roundTripFunc(func(*http.Request) (*http.Response, error) { return resp, nil }))
+	req, _ := http.NewRequest(http.MethodGet, "https://receiver.test/", nil)
+	req.Header.Set("Accept", "application/json")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rt.RoundTrip(req); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

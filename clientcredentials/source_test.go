@@ -288,6 +288,27 @@ func TestCertificateThatEndsSoonIsReported(t *testing.T) {
 	}
 }
 
+func TestGrantedScopes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		scope any
+		want  []string
+	}{"fewer than asked for": {"a", []string{"a"}}, "not said": {nil, []string{"a", "b"}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := oauthtest.NewServer(&oauthtest.ServerOptions{InMemory: true})
+			server.Inject(oauthtest.Member("scope", c.scope))
+			cfg := config(server)
+			cfg.Scopes = []string{"a", "b"}
+			source, err := clientcredentials.New(cfg)
+			require.NoError(t, err)
+			token, err := source.Token(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.want, token.Scopes)
+		})
+	}
+}
+
 func TestSourceSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	server := oauthtest.NewServer(&oauthtest.ServerOptions{InMemory: true})
