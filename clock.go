@@ -12,8 +12,8 @@ type instant = time.Duration
 const never instant = math.MaxInt64
 
 // wallEvery is how often a busy clock looks at the wall clock, and so for how long a token that ended
-// while the machine slept can still be served after it woke.
-const wallEvery = time.Millisecond
+// while the machine slept can still be served after it woke. It costs a thousandth of a busy core.
+const wallEvery = 50 * time.Microsecond
 
 // clock runs with the monotonic clock, which costs half of what the wall clock does and cannot be
 // set, but stops while the machine sleeps. So now and then a call looks at the wall clock too, and what

@@ -28,18 +28,6 @@ func New(cfg *Config) (*outgrant.CachedSource, error) {
 	return outgrant.Cached(src, cfg.Cache), nil
 }
 
-// ReceiverTransport returns a transport for the receiver that presents Certificate, for tokens that are bound to it
-// (RFC 8705 3): use it as the Base of an [outgrant.Transport]. It is a copy of base, or of http.DefaultTransport if base is nil.
-func (c *Config) ReceiverTransport(base *http.Transport) (*http.Transport, error) {
-	if c.Certificate == nil || len(c.Certificate.Certificate) == 0 {
-		return nil, errors.New("clientcredentials: Certificate: missing")
-	}
-	if base == nil {
-		return tokenclient.TransportWithCertificate(nil, c.Certificate)
-	}
-	return tokenclient.TransportWithCertificate(base, c.Certificate)
-}
-
 // source asks for a new token each time.
 type source struct {
 	client  *tokenclient.Client
@@ -82,16 +70,9 @@ func newClient(cfg *Config) (*tokenclient.Client, error) {
 		return nil, err
 	}
 	if cfg.Auth == outgrant.TLSClientAuth {
-		_, err = tokenclient.TransportWithCertificate(transportOf(cfg.HTTPClient), cfg.Certificate)
+		err = client.CheckCertificate(cfg.Certificate)
 	}
 	return client, err
-}
-
-func transportOf(c *http.Client) http.RoundTripper {
-	if c == nil {
-		return nil
-	}
-	return c.Transport
 }
 
 // request is the token request that cfg describes, without the client authentication.

@@ -35,14 +35,14 @@ type Config struct {
 
 // Client asks one token endpoint. It is safe for concurrent use.
 type Client struct {
-	cfg        Config
-	url        *url.URL
-	credential outgrant.Credential
-	http       *http.Client
+	cfg          Config
+	url          *url.URL
+	credential   outgrant.Credential
+	http         *http.Client
+	certificates CertificateTransports
 
 	mu       sync.Mutex
 	lastGood *outgrant.ClientAuth // what the token service last took
-	mutual   []mutualTLS          // clients for the certificates in use, newest last
 }
 
 // Request is one token request. The client authentication is added to it.
@@ -68,6 +68,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTPClient != nil {
 		*c.http = *cfg.HTTPClient
 	}
+	c.certificates.Base = c.http.Transport
 	// A redirected token request would hand the client's secret to whoever is named there.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)

@@ -4,47 +4,60 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/internal/keypair"
 )
 
-// mutualTLS is an HTTP client that presents one certificate.
-type mutualTLS struct {
-	certificate *tls.Certificate
-	client      *http.Client
+// CertificateTransports makes a transport for each TLS client certificate that is used: connections that are kept open
+// go on with the certificate that they were made with. The present and the previous one are kept. It is safe for
+// concurrent use.
+type CertificateTransports struct {
+	Base http.RoundTripper // *http.Transport, or nil for http.DefaultTransport
+
+	mu   sync.Mutex
+	kept []certificateTransport // newest last
 }
 
-// clientFor returns the HTTP client to ask with: for a TLS client certificate one of its own, as connections
-// that are kept open go on with the certificate that they were made with. The present and the previous are kept.
-func (c *Client) clientFor(a outgrant.ClientAuth) (*http.Client, error) {
-	if a.Method != outgrant.TLSClientAuth {
-		return c.http, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range c.mutual {
-		if sameCertificate(m.certificate, a.Certificate) {
-			return m.client, nil
+type certificateTransport struct {
+	certificate *tls.Certificate
+	transport   *http.Transport
+}
+
+// For returns the transport that presents a certificate; nil presents none.
+func (t *CertificateTransports) For(certificate *tls.Certificate) (*http.Transport, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.kept {
+		if sameCertificate(k.certificate, certificate) {
+			return k.transport, nil
 		}
 	}
-	transport, err := TransportWithCertificate(c.http.Transport, a.Certificate)
+	transport, err := presenting(t.Base, certificate)
 	if err != nil {
 		return nil, err
 	}
-	client := *c.http
-	client.Transport = transport
-	if len(c.mutual) == 2 {
-		c.mutual[0].client.CloseIdleConnections()
-		c.mutual = c.mutual[1:]
+	if len(t.kept) == 2 {
+		t.kept[0].transport.CloseIdleConnections()
+		t.kept = slices.Delete(t.kept, 0, 1)
 	}
-	c.mutual = append(c.mutual[:len(c.mutual):len(c.mutual)], mutualTLS{a.Certificate, &client})
-	return &client, nil
+	t.kept = append(t.kept, certificateTransport{certificate, transport})
+	return transport, nil
 }
 
-// TransportWithCertificate returns a copy of base (nil: http.DefaultTransport) that presents the certificate.
-func TransportWithCertificate(base http.RoundTripper, certificate *tls.Certificate) (*http.Transport, error) {
+// CloseIdleConnections closes those of all transports.
+func (t *CertificateTransports) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.kept {
+		k.transport.CloseIdleConnections()
+	}
+}
+
+func presenting(base http.RoundTripper, certificate *tls.Certificate) (*http.Transport, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
@@ -53,6 +66,9 @@ func TransportWithCertificate(base http.RoundTripper, certificate *tls.Certifica
 		return nil, errors.New("HTTPClient: its Transport must be a *http.Transport, to be given the TLS client certificate")
 	}
 	t = t.Clone()
+	if certificate == nil {
+		return t, nil
+	}
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -62,6 +78,26 @@ func TransportWithCertificate(base http.RoundTripper, certificate *tls.Certifica
 		return certificate, nil
 	}
 	return t, nil
+}
+
+// clientFor returns the HTTP client to ask with.
+func (c *Client) clientFor(a outgrant.ClientAuth) (*http.Client, error) {
+	if a.Method != outgrant.TLSClientAuth {
+		return c.http, nil
+	}
+	transport, err := c.certificates.For(a.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	client := *c.http
+	client.Transport = transport
+	return &client, nil
+}
+
+// CheckCertificate reports whether the HTTP client can be given a certificate.
+func (c *Client) CheckCertificate(certificate *tls.Certificate) error {
+	_, err := c.certificates.For(certificate)
+	return err
 }
 
 // warnOfEnd calls the hook for a certificate that will end soon.
