@@ -1,7 +1,6 @@
 package oauthtest
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
@@ -16,10 +15,8 @@ import (
 	"github.com/outgrant/outgrant"
 )
 
-func randomText() string { return rand.Text() }
-
 func invalidClient(description string) *Error {
-	return &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: description}
+	return &Error{Code: "invalid_client", Description: description}
 }
 
 // authenticate finds out which client asks, and that it is that client (RFC 6749 2.3).
@@ -41,18 +38,17 @@ func (s *Server) authenticate(r *http.Request, params url.Values) (Client, error
 	}
 	if anyClient {
 		client.Auth = used
-		return client, nil
 	}
 	if used != client.Auth {
 		return client, invalidClient("the client must authenticate by " + client.Auth.String() + ", not by " + used.String())
 	}
 	switch used {
 	case outgrant.ClientSecretBasic, outgrant.ClientSecretPost:
-		if subtle.ConstantTimeCompare([]byte(secret), []byte(client.Secret.Reveal())) != 1 {
+		if !anyClient && subtle.ConstantTimeCompare([]byte(secret), []byte(client.Secret.Reveal())) != 1 {
 			return client, invalidClient("the secret is wrong")
 		}
 	case outgrant.TLSClientAuth:
-		if client.Certificate == nil || !client.Certificate.Equal(r.TLS.PeerCertificates[0]) {
+		if !anyClient && (client.Certificate == nil || !client.Certificate.Equal(r.TLS.PeerCertificates[0])) {
 			return client, invalidClient("the certificate is not the registered one")
 		}
 	case outgrant.PrivateKeyJWT:
@@ -73,7 +69,8 @@ func (s *Server) registered(id string) (client Client, known bool) {
 // presented reads the client authentication: exactly one method (RFC 6749 2.3).
 func presented(r *http.Request, params url.Values) (used outgrant.AuthMethod, id, secret string, err error) {
 	used, id, secret = outgrant.None, params.Get("client_id"), params.Get("client_secret")
-	methods := 0
+	basic := r.Header.Values("Authorization")
+	methods := len(basic)
 	if params.Has("client_secret") {
 		used, methods = outgrant.ClientSecretPost, methods+1
 	}
@@ -83,18 +80,18 @@ func presented(r *http.Request, params url.Values) (used outgrant.AuthMethod, id
 			id = unverifiedSubject(params.Get("client_assertion"))
 		}
 	}
-	if header := r.Header.Get("Authorization"); header != "" {
+	if methods > 1 {
+		return used, id, "", invalidRequest("more than one client authentication")
+	}
+	if len(basic) == 1 {
 		var basicID string
-		if basicID, secret, err = basicAuth(header); err != nil {
+		if basicID, secret, err = basicAuth(basic[0]); err != nil {
 			return used, id, "", err
 		}
 		if id != "" && id != basicID {
 			return used, id, "", invalidRequest("client_id differs from the one in the Authorization header")
 		}
-		used, id, methods = outgrant.ClientSecretBasic, basicID, methods+1
-	}
-	if methods > 1 {
-		return used, id, "", invalidRequest("more than one client authentication")
+		used, id = outgrant.ClientSecretBasic, basicID
 	}
 	return used, id, secret, nil
 }
@@ -155,9 +152,12 @@ func (s *Server) checkAssertion(client Client, params url.Values) error {
 	if err != nil {
 		return invalidClient("the assertion cannot be read")
 	}
-	var claims jwt.Claims
-	if err := parsed.Claims(client.Key, &claims); err != nil {
+	if s.opts.Clients != nil && parsed.Claims(client.Key) != nil { // without a list any key is right
 		return invalidClient("the assertion's signature is wrong")
+	}
+	var claims jwt.Claims
+	if parsed.UnsafeClaimsWithoutVerification(&claims) != nil {
+		return invalidClient("the assertion's claims cannot be read")
 	}
 	now := time.Now()
 	switch {
@@ -169,14 +169,15 @@ func (s *Server) checkAssertion(client Client, params url.Values) error {
 		return invalidClient("the assertion must have exp, iat and jti")
 	case !now.Before(claims.Expiry.Time()), claims.Expiry.Time().Sub(claims.IssuedAt.Time()) > 10*time.Minute:
 		return invalidClient("the assertion has ended, or lives too long")
-	case claims.IssuedAt.Time().After(now.Add(time.Minute)):
+	case claims.IssuedAt.Time().After(now.Add(time.Minute)), claims.NotBefore.Time().After(now.Add(time.Minute)):
 		return invalidClient("the assertion is from the future")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.jtis[claims.ID] {
+	jti := client.ID + "\x00" + claims.ID
+	if s.jtis[jti] {
 		return invalidClient("the assertion was used before")
 	}
-	s.jtis[claims.ID] = true
+	s.jtis[jti] = true
 	return nil
 }

@@ -1,13 +1,14 @@
 package oauthtest
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,24 +22,33 @@ type code struct {
 
 const codeLife = time.Minute
 
-// serveAuthorize is the authorization endpoint, where the user consents at once. PKCE with S256 is required.
+// serveAuthorize is the authorization endpoint, where the user consents at once. PKCE with S256 is required. What is
+// wrong with the client or its redirect URL is told here and not there: the URL could be anybody's.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	refuse := func(why string) { http.Error(w, why, http.StatusBadRequest) } // never to an unknown redirect URL
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		http.Error(w, "the authorization endpoint takes GET", http.StatusMethodNotAllowed)
+		return
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(q["client_id"]) > 1 || len(q["redirect_uri"]) > 1 {
+		http.Error(w, "the query is malformed", http.StatusBadRequest)
+		return
+	}
 	client, known := s.registered(q.Get("client_id"))
 	if !known {
-		refuse("the client is not registered")
+		http.Error(w, "the client is not registered", http.StatusBadRequest)
 		return
 	}
 	redirect, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || !redirect.IsAbs() || redirect.Fragment != "" ||
+	if err != nil || !redirect.IsAbs() || strings.Contains(q.Get("redirect_uri"), "#") ||
 		client.RedirectURLs != nil && !slices.Contains(client.RedirectURLs, q.Get("redirect_uri")) {
-		refuse("redirect_uri is not one of the client's")
+		http.Error(w, "redirect_uri is not one of the client's", http.StatusBadRequest)
 		return
 	}
 	back := redirect.Query()
 	back.Set("iss", s.Issuer()) // RFC 9207
-	if q.Has("state") {
+	if q.Get("state") != "" {
 		back.Set("state", q.Get("state"))
 	}
 	if answer, e := s.authorize(client, q); e != nil {
@@ -60,8 +70,12 @@ func (s *Server) authorize(client Client, q url.Values) (string, *Error) {
 		}
 	}
 	switch {
+	case q.Get("response_type") == "":
+		return "", invalidRequest("response_type is missing")
 	case q.Get("response_type") != "code":
 		return "", &Error{Code: "unsupported_response_type", Description: "response_type must be code"}
+	case client.Grants != nil && !slices.Contains(client.Grants, "authorization_code"):
+		return "", &Error{Code: "unauthorized_client", Description: "authorization_code is not allowed to this client"}
 	case q.Get("state") == "":
 		return "", invalidRequest("state is missing")
 	case q.Get("code_challenge_method") != "S256" || !challengeForm.MatchString(q.Get("code_challenge")):
@@ -71,12 +85,14 @@ func (s *Server) authorize(client Client, q url.Values) (string, *Error) {
 	if err != nil {
 		return "", err
 	}
-	text := "code-" + randomText()
+	if err := checkResource(q["resource"]); err != nil {
+		return "", err
+	}
+	text := "code-" + rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.serial++
 	s.codes[text] = &code{client: client.ID, redirectURL: q.Get("redirect_uri"), challenge: q.Get("code_challenge"),
-		family: strconv.Itoa(s.serial), scopes: scopes, ends: time.Now().Add(codeLife)}
+		family: rand.Text(), scopes: scopes, ends: time.Now().Add(codeLife)}
 	return text, nil
 }
 
@@ -84,6 +100,9 @@ var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // authorizationCode is RFC 6749 4.1.3 with RFC 7636 4.6.
 func (s *Server) authorizationCode(r *GrantRequest) (*Granted, error) {
+	if !r.Params.Has("code") {
+		return nil, invalidRequest("code is missing")
+	}
 	verifier := r.Params.Get("code_verifier")
 	sum := sha256.Sum256([]byte(verifier))
 	s.mu.Lock()
@@ -93,7 +112,7 @@ func (s *Server) authorizationCode(r *GrantRequest) (*Granted, error) {
 	case c == nil || c.client != r.Client.ID:
 		return nil, invalidGrant("there is no such code for this client")
 	case c.spent:
-		s.revokeFamily(c.family)
+		s.ended[c.family] = true
 		return nil, invalidGrant("the code was used before: what it gave is revoked")
 	case !time.Now().Before(c.ends):
 		return nil, invalidGrant("the code has ended")

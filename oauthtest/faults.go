@@ -2,9 +2,9 @@ package oauthtest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -68,11 +68,8 @@ func Together(faults ...Fault) Fault {
 		all.sameToken = all.sameToken || f.sameToken
 		all.edits = append(all.edits, f.edits...)
 		all.lasting = all.lasting || f.lasting
-		if f.instead != nil {
-			all.instead = f.instead
-		}
-		if f.after != nil {
-			all.after = f.after
+		if f.instead != nil || f.after != nil {
+			all.instead, all.after = f.instead, f.after
 		}
 	}
 	return all
@@ -81,7 +78,7 @@ func Together(faults ...Fault) Fault {
 // None is no fault: it lets one request through before the next fault's turn.
 func None() Fault { return Fault{} }
 
-// Delay answers late.
+// Delay answers late. A request whose client leaves meanwhile is processed all the same.
 func Delay(d time.Duration) Fault { return Fault{delay: d} }
 
 // Status answers with an HTTP status and an empty body; the request is not processed.
@@ -113,18 +110,14 @@ func Body(status int, contentType, body string) Fault {
 
 // Refuse answers with an error of RFC 6749 5.2: 401 for invalid_client, else 400; the request is not processed.
 func Refuse(code, description string) Fault {
-	status := http.StatusBadRequest
-	if code == "invalid_client" {
-		status = http.StatusUnauthorized
-	}
-	body, _ := json.Marshal(map[string]string{"error": code, "error_description": description})
-	return Body(status, "application/json", string(body))
+	return Fault{instead: func(w http.ResponseWriter, _ *http.Request) {
+		refusal(&Error{Code: code, Description: description}).write(w)
+	}}
 }
 
 // ErrorIn200 answers 200 with an error inside; the request is not processed.
 func ErrorIn200(code string) Fault {
-	body, _ := json.Marshal(map[string]string{"error": code})
-	return Body(http.StatusOK, "application/json", string(body))
+	return Body(http.StatusOK, "application/json", string(encode(map[string]string{"error": code})))
 }
 
 // Redirect307 sends the request on to another URL, with its body; it is not processed.
@@ -151,9 +144,11 @@ func LostIn503() Fault {
 func Truncated() Fault {
 	return Fault{after: func(w http.ResponseWriter, a *answer) {
 		b := a.bytes()
-		w.Header().Set("Content-Type", "application/json")
+		maps.Copy(w.Header(), a.header)
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		w.WriteHeader(a.status)
 		_, _ = w.Write(b[:len(b)/2])
+		_ = http.NewResponseController(w).Flush() // or the half would be cut off too
 		panic(http.ErrAbortHandler)
 	}}
 }
@@ -161,47 +156,44 @@ func Truncated() Fault {
 // SameToken hands out the token that the client has already, with the time that remains of it, as SuccessFactors does.
 func SameToken() Fault { return Fault{sameToken: true} }
 
-// OddExpiresIn puts a JSON value in expires_in, such as `"3600"`, `3599.5`, `-1`, `1e300`, `null`; "" leaves it out.
+// OddExpiresIn puts a JSON value in expires_in, such as `"3600"`, `3599.5`, `-1`, `1e300`, `null`; "" leaves it out. It
+// panics if the value is not JSON.
 func OddExpiresIn(value string) Fault {
-	return edit(func(body map[string]any) {
-		if delete(body, "expires_in"); value != "" {
-			body["expires_in"] = json.RawMessage(value)
-		}
-	})
+	if value == "" {
+		return without("expires_in")
+	}
+	return Member("expires_in", json.RawMessage(value))
 }
 
 // TokenType answers with a token_type; "" leaves it out.
 func TokenType(kind string) Fault {
-	return edit(func(body map[string]any) {
-		if delete(body, "token_type"); kind != "" {
-			body["token_type"] = kind
+	if kind == "" {
+		return without("token_type")
+	}
+	return Member("token_type", kind)
+}
+
+// Member answers a success with one more member, or another value of one. It panics if the value cannot be encoded as
+// JSON.
+func Member(name string, value any) Fault {
+	encoded := json.RawMessage(encode(value))
+	return edit(func(a *answer) {
+		if a.status == http.StatusOK {
+			a.body[name] = encoded
 		}
 	})
 }
 
-// Member answers with one more member, or another value of one.
-func Member(name string, value any) Fault {
-	return edit(func(body map[string]any) { body[name] = value })
+func without(member string) Fault {
+	return edit(func(a *answer) { delete(a.body, member) })
 }
 
 // FormAnswer answers as a form instead of JSON, as some older services do.
 func FormAnswer() Fault {
-	return Fault{after: func(w http.ResponseWriter, a *answer) {
-		var pairs []string
-		for name, value := range a.body {
-			text, ok := value.(string)
-			if !ok {
-				b, _ := json.Marshal(value)
-				text = string(b)
-			}
-			pairs = append(pairs, name+"="+strings.ReplaceAll(text, " ", "+"))
-		}
-		w.Header().Set("Content-Type", "application/x-www-form-urlencoded")
-		w.WriteHeader(a.status)
-		_, _ = w.Write([]byte(strings.Join(pairs, "&")))
-	}}
+	return edit(func(a *answer) {
+		a.form = true
+		a.header.Set("Content-Type", "application/x-www-form-urlencoded")
+	})
 }
 
-func edit(f func(body map[string]any)) Fault {
-	return Fault{edits: []func(*answer){func(a *answer) { f(a.body) }}}
-}
+func edit(f func(*answer)) Fault { return Fault{edits: []func(*answer){f}} }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -18,88 +19,124 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// verbs are the ways in which fmt looks at a value.
-var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%T", "%8.3v", "% x"}
-
 // AssertNoSecrets fails the test if one of the secrets is in one of the outputs. An output is a text (string, []byte)
-// or any value: a value is printed with every verb of fmt, encoded as JSON, and logged through slog as text and as JSON;
-// of an error, its causes are printed too. A secret is found as it is and in URL, base64, hex and quoted form. The
-// report does not print it. Secrets of fewer than four characters fail the test: they would be found everywhere.
+// or any value: a value is printed with the verbs of fmt, encoded as JSON, and logged through slog as text and as JSON;
+// of an error, its causes are printed too. A secret is found as it is and in URL-escaped, base64 (also inside of what
+// was encoded, such as a Basic header), hex, quoted and byte by byte form.
+//
+// It reports once for each secret and output, and does not print the secret. A secret of fewer than four characters
+// fails the test, as it would be found everywhere; so does having none to look for.
 func AssertNoSecrets(t TB, secrets []string, outputs ...any) {
 	t.Helper()
+	if len(secrets) == 0 {
+		t.Errorf("oauthtest: there are no secrets to look for")
+	}
+	texts := make([][]named, len(outputs))
+	for i, output := range outputs {
+		texts[i] = printed(output)
+	}
 	for i, secret := range secrets {
 		if len(secret) < 4 {
 			t.Errorf("oauthtest: secret %d has fewer than four characters", i)
+			continue
 		}
-	}
-	for i, output := range outputs {
-		for how, text := range printed(output) {
-			for j, secret := range secrets {
-				for form, encoded := range forms(secret) {
-					if len(secret) >= 4 && strings.Contains(text, encoded) {
-						t.Errorf("oauthtest: secret %d leaks (%s) from output %d, a %T, by %s", j, form, i, output, how)
-					}
-				}
+		all := forms(secret)
+		for j := range outputs {
+			if form, how, found := find(all, texts[j]); found {
+				t.Errorf("oauthtest: secret %d leaks, %s, from output %d, a %T, by %s", i, form, j, outputs[j], how)
 			}
 		}
 	}
 }
 
-func forms(secret string) map[string]string {
-	b := []byte(secret)
-	quoted, _ := json.Marshal(secret)
-	return map[string]string{
-		"as it is": secret, "query-escaped": url.QueryEscape(secret), "path-escaped": url.PathEscape(secret),
-		"base64": strings.TrimRight(base64.StdEncoding.EncodeToString(b), "="), "base64url": base64.RawURLEncoding.EncodeToString(b),
-		"hex": hex.EncodeToString(b), "HEX": strings.ToUpper(hex.EncodeToString(b)), "spaced hex": fmt.Sprintf("% x", secret),
-		"quoted": strings.Trim(string(quoted), `"`), "bytes": strings.Trim(fmt.Sprint(b), "[]"),
+// named is a text with what to call it in a report.
+type named struct{ name, text string }
+
+func find(forms, texts []named) (form, how string, found bool) {
+	for _, f := range forms {
+		for _, t := range texts {
+			if strings.Contains(t.text, f.text) {
+				return f.name, t.name, true
+			}
+		}
 	}
+	return "", "", false
 }
 
-// printed returns the texts that an output can become, by how.
-func printed(output any) map[string]string {
+// forms returns what a secret can look like.
+func forms(secret string) []named {
+	quoted, _ := json.Marshal(secret)
+	all := []named{
+		{"as it is", secret},
+		{"query-escaped", url.QueryEscape(secret)}, {"path-escaped", url.PathEscape(secret)},
+		{"quoted by JSON", unquoted(string(quoted))}, {"quoted by Go", unquoted(strconv.Quote(secret))},
+		{"quoted in ASCII", unquoted(strconv.QuoteToASCII(secret))},
+		{"as hex", hex.EncodeToString([]byte(secret))}, {"as HEX", fmt.Sprintf("%X", secret)}, {"as spaced hex", fmt.Sprintf("% x", secret)},
+		{"as bytes", strings.Trim(fmt.Sprint([]byte(secret)), "[]")},
+		{"as Go bytes", strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", []byte(secret)), "[]byte{"), "}")},
+	}
+	for _, text := range []string{secret, url.QueryEscape(secret)} { // RFC 6749 2.3.1 escapes before base64
+		for offset := range 3 {
+			all = append(all, named{"as base64", inside(base64.RawStdEncoding, text, offset)},
+				named{"as base64url", inside(base64.RawURLEncoding, text, offset)})
+		}
+	}
+	return all
+}
+
+func unquoted(s string) string { return s[1 : len(s)-1] }
+
+// inside returns the characters that the text makes in base64, whatever is around it, when it begins at an offset in a
+// group of three bytes.
+func inside(enc *base64.Encoding, text string, offset int) string {
+	encoded := enc.EncodeToString(append(make([]byte, offset), text...))
+	return encoded[(8*offset+5)/6 : 8*(offset+len(text))/6]
+}
+
+// verbs are the ways in which fmt looks at a value.
+var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%+q", "%x", "%X", "% x", "%d", "%t"}
+
+// printed returns the texts that an output can become.
+func printed(output any) []named {
 	switch o := output.(type) {
 	case string:
-		return map[string]string{"itself": o}
+		return []named{{"itself", o}}
 	case []byte:
-		return map[string]string{"itself": string(o)}
+		return []named{{"itself", string(o)}}
 	}
-	texts := map[string]string{}
+	var texts []named
 	for _, verb := range verbs {
-		texts["fmt "+verb] = fmt.Sprintf(verb, output)
+		texts = append(texts, named{"fmt " + verb, fmt.Sprintf(verb, output)})
 	}
-	if b, err := json.Marshal(output); err == nil {
-		texts["JSON"] = string(b)
-	} else {
-		texts["JSON"] = err.Error()
+	encoded, err := json.Marshal(output)
+	if err != nil {
+		encoded = []byte(err.Error())
 	}
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("output", "value", output)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("output", "value", output)
-	texts["slog"] = log.String()
+	texts = append(texts, named{"JSON", string(encoded)}, named{"slog", log.String()})
 	if err, ok := output.(error); ok {
 		for i, cause := range causes(err) {
 			for _, verb := range verbs {
-				texts[fmt.Sprintf("fmt %s of cause %d", verb, i+1)] = fmt.Sprintf(verb, cause)
+				texts = append(texts, named{fmt.Sprintf("fmt %s of cause %d", verb, i+1), fmt.Sprintf(verb, cause)})
 			}
 		}
 	}
 	return texts
 }
 
+// causes returns what an error wraps, and what that wraps.
 func causes(err error) []error {
+	direct := []error{errors.Unwrap(err)}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		direct = joined.Unwrap()
+	}
 	var all []error
-	for _, next := range append(several(err), errors.Unwrap(err)) {
-		if next != nil {
-			all = append(append(all, next), causes(next)...)
+	for _, cause := range direct {
+		if cause != nil {
+			all = append(append(all, cause), causes(cause)...)
 		}
 	}
 	return all
-}
-
-func several(err error) []error {
-	if s, ok := err.(interface{ Unwrap() []error }); ok {
-		return s.Unwrap()
-	}
-	return nil
 }

@@ -16,7 +16,15 @@ func HandlerTransport(h http.Handler) http.RoundTripper { return handlerTranspor
 type handlerTransport struct{ handler http.Handler }
 
 func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	in := req.Clone(req.Context())
+	if req.Body != nil {
+		defer req.Body.Close() // which also ends a handler's reading of it
+	}
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	in := req.Clone(ctx)
 	in.RemoteAddr, in.RequestURI, in.Response = "127.0.0.1:1", req.URL.RequestURI(), nil
 	if in.Host == "" {
 		in.Host = req.URL.Host
@@ -28,10 +36,8 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	w := &memoryWriter{header: http.Header{}, done: make(chan struct{})}
-	ctx, cancel := context.WithCancel(req.Context())
 	go func() {
 		defer close(w.done)
-		defer in.Body.Close()
 		defer func() {
 			if r := recover(); r == http.ErrAbortHandler {
 				w.aborted = true
@@ -39,14 +45,13 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 				panic(r)
 			}
 		}()
-		t.handler.ServeHTTP(w, in.WithContext(ctx))
+		t.handler.ServeHTTP(w, in)
 	}()
-	defer cancel()
 	select {
 	case <-w.done:
 		return w.response(req)
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -73,23 +78,29 @@ func (w *memoryWriter) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
+// Flush sends the header, so that it arrives before a connection that is cut.
+func (w *memoryWriter) Flush() { w.WriteHeader(http.StatusOK) }
+
 func (w *memoryWriter) response(req *http.Request) (*http.Response, error) {
 	if w.aborted && w.sent == nil {
 		return nil, io.ErrUnexpectedEOF
 	}
 	w.WriteHeader(http.StatusOK)
-	var body io.Reader = &w.body
-	if w.aborted {
-		body = io.MultiReader(body, brokenReader{})
-	}
-	length := int64(w.body.Len())
+	body, broken, length := w.body.Bytes(), w.aborted, int64(w.body.Len())
 	if n, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
-		length = n
+		broken = broken || n > length
+		body, length = body[:min(n, length)], n
+	} else if w.aborted {
+		length = -1
+	}
+	var reader io.Reader = bytes.NewReader(body)
+	if broken {
+		reader = io.MultiReader(reader, brokenReader{})
 	}
 	return &http.Response{
 		Status: strconv.Itoa(w.status) + " " + http.StatusText(w.status), StatusCode: w.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.sent, Body: io.NopCloser(body), ContentLength: length, Request: req,
+		Header: w.sent, Body: io.NopCloser(reader), ContentLength: length, Request: req,
 	}, nil
 }
 

@@ -1,8 +1,8 @@
 package oauthtest
 
 import (
+	"crypto/rand"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -15,14 +15,14 @@ type refreshToken struct {
 	spent                bool
 }
 
-// newRefreshToken makes one for the family of an access token. s.mu is held.
-func (s *Server) newRefreshToken(t *issued) string {
-	if t.family == "" {
-		s.serial++
-		t.family = strconv.Itoa(s.serial)
+// newRefreshToken makes one for what was granted. s.mu is held.
+func (s *Server) newRefreshToken(client Client, g *Granted) string {
+	scopes := g.Scopes
+	if g.authorized != nil {
+		scopes = g.authorized
 	}
-	token := "refresh-" + randomText()
-	s.refresh[token] = &refreshToken{client: t.client, user: t.user, family: t.family, scopes: t.scopes,
+	token := "refresh-" + rand.Text()
+	s.refresh[token] = &refreshToken{client: client.ID, user: g.User, family: g.family, scopes: scopes,
 		ends: time.Now().Add(s.opts.RefreshTokenLifetime)}
 	return token
 }
@@ -42,8 +42,8 @@ func (s *Server) refreshGrant(r *GrantRequest) (*Granted, error) {
 	switch {
 	case t == nil || t.client != r.Client.ID:
 		return nil, invalidGrant("there is no such refresh token for this client")
-	case t.spent:
-		s.revokeFamily(t.family)
+	case t.spent || s.ended[t.family]:
+		s.ended[t.family] = true
 		return nil, invalidGrant("the refresh token was used before: its whole family is revoked")
 	case !time.Now().Before(t.ends):
 		return nil, invalidGrant("the refresh token has ended")
@@ -56,19 +56,5 @@ func (s *Server) refreshGrant(r *GrantRequest) (*Granted, error) {
 		}
 	}
 	t.spent = true
-	return &Granted{User: t.user, Scopes: scopes, RefreshToken: true, family: t.family}, nil
-}
-
-// revokeFamily ends the tokens of one authorization. s.mu is held.
-func (s *Server) revokeFamily(family string) {
-	for _, t := range s.refresh {
-		if t.family == family {
-			t.spent = true
-		}
-	}
-	for key, t := range s.tokens {
-		if t.family == family {
-			delete(s.tokens, key)
-		}
-	}
+	return &Granted{User: t.user, Scopes: scopes, RefreshToken: true, family: t.family, authorized: t.scopes}, nil
 }

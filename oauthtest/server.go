@@ -4,15 +4,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +18,8 @@ import (
 
 // ServerOptions describe a token service. The zero value suits most tests.
 type ServerOptions struct {
-	// Clients are the ones that are registered. Default nil: any client id is known and any secret right, but the
-	// protocol is held all the same.
+	// Clients are the ones that are registered. Default nil: any client id is known and any secret, certificate and
+	// key right, but the protocol is held all the same.
 	Clients []Client
 
 	// TokenLifetime is the life of access tokens. Default 1 hour.
@@ -37,15 +34,16 @@ type ServerOptions struct {
 	// User is who consents at AuthURL. Default "alice".
 	User string
 
-	// SAPDialect also takes what SAP's artifacts can send and RFC 6749 does not have: grant_type in the URL, and
-	// a JSON body. Default false: refused.
+	// SAPDialect also takes what SAP's artifacts can send and RFC 6749 does not have: grant_type and scope in the URL,
+	// and a JSON body. Default false: refused.
 	SAPDialect bool
 
-	// TLS serves https, with a certificate that Client trusts; TLSClientAuth needs it. Default false: http on loopback.
+	// TLS serves https, with a certificate that Server.Client trusts; TLSClientAuth needs it. Default false: http on
+	// loopback.
 	TLS bool
 
-	// InMemory opens no port: only Client reaches the server. With it tests run inside a testing/synctest bubble,
-	// whose virtual clock the server follows. Default false.
+	// InMemory opens no port: only Server.Client reaches the server. With it tests run inside a testing/synctest
+	// bubble, whose virtual clock the server follows. It does not go with TLS. Default false.
 	InMemory bool
 }
 
@@ -63,49 +61,53 @@ type Client struct {
 	RedirectURLs []string // default nil: any
 }
 
-func (c Client) String() string { return fmt.Sprintf("oauthtest.Client(%q)", c.ID) }
-
-// Format prints the id, for every verb and flag.
-func (c Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
-
-// LogValue logs the id.
-func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-// MarshalJSON encodes the id.
-func (c Client) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
-
-// Server is a token service on this machine. It is safe for concurrent use.
+// Server is a token service on this machine. It is safe for concurrent use. It prints its address.
 type Server struct {
-	opts    ServerOptions
+	opts    *ServerOptions
 	base    string // scheme://host:port
 	http    *http.Server
 	client  *http.Client
-	closing chan struct{}
-	served  chan struct{} // closed when the listener's goroutine has ended
 	once    sync.Once
+	closing chan struct{}
+	served  chan struct{}  // closed when the listener's goroutine has ended
+	running sync.WaitGroup // requests that are being served
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	*records
+}
+
+// records are what a server keeps, under its lock. They are behind a pointer, where fmt does not look when it prints
+// what has a Server in an unexported field.
+type records struct {
 	handlers map[string]GrantHandler
 	faults   []Fault
-	requests []Request
+	requests []*Request
 	asked    int // token requests
 	tokens   map[string]*issued
-	latest   map[string]*issued // by client: for SameToken
+	latest   map[string]*issued // by client and user: for SameToken
 	refresh  map[string]*refreshToken
 	codes    map[string]*code
+	ended    map[string]bool // families of tokens that are revoked
 	jtis     map[string]bool
 	serial   int
 }
 
-// NewServer starts a token service. opts may be nil. Close it when the test ends. It panics if it cannot listen.
+// NewServer starts a token service. opts may be nil; it is copied. Close the server when the test ends. NewServer
+// panics if it cannot listen.
 func NewServer(opts *ServerOptions) *Server {
 	s := &Server{
-		closing: make(chan struct{}), served: make(chan struct{}),
-		tokens: map[string]*issued{}, latest: map[string]*issued{}, refresh: map[string]*refreshToken{},
-		codes: map[string]*code{}, jtis: map[string]bool{},
+		opts: &ServerOptions{}, closing: make(chan struct{}), served: make(chan struct{}),
+		records: &records{
+			tokens: map[string]*issued{}, latest: map[string]*issued{}, refresh: map[string]*refreshToken{},
+			codes: map[string]*code{}, ended: map[string]bool{}, jtis: map[string]bool{},
+		},
 	}
 	if opts != nil {
-		s.opts = *opts
+		*s.opts = *opts
+		s.opts.Clients = slices.Clone(opts.Clients)
+	}
+	if s.opts.InMemory && s.opts.TLS {
+		panic("oauthtest: NewServer: InMemory does not go with TLS")
 	}
 	if s.opts.TokenLifetime <= 0 {
 		s.opts.TokenLifetime = time.Hour
@@ -143,8 +145,7 @@ func (s *Server) listen() error {
 	serve := s.http.Serve
 	if s.opts.TLS {
 		s.base = "https://" + l.Addr().String()
-		s.http.TLSConfig, transport.TLSClientConfig, err = tlsConfigs()
-		if err != nil {
+		if s.http.TLSConfig, transport.TLSClientConfig, err = tlsConfigs(); err != nil {
 			return err
 		}
 		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
@@ -170,20 +171,41 @@ func (s *Server) Issuer() string { return s.base }
 // Client returns a client that reaches the server, and trusts its certificate.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Close stops the server, cuts its connections and waits until it has ended. Further calls do nothing.
+// Close stops the server, cuts its connections and waits until all requests have ended, those in a [GrantHandler]
+// included; a [Delay] ends at once. From then on requests fail, in memory too. Further calls do nothing.
 func (s *Server) Close() {
 	s.once.Do(func() {
+		s.mu.Lock()
 		close(s.closing)
+		s.mu.Unlock()
 		if s.http != nil {
 			_ = s.http.Close()
 		}
 		s.client.CloseIdleConnections()
 	})
 	<-s.served
+	s.running.Wait()
 }
 
-// ServeHTTP serves the endpoints, for a server of your own.
+// begin notes that a request is being served, unless the server is closed.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		return false
+	default:
+		s.running.Add(1)
+		return true
+	}
+}
+
+// ServeHTTP serves the endpoints, for a server of your own; the server's URLs stay what they are.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.begin() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.running.Done()
 	switch r.URL.Path {
 	case "/oauth/token":
 		s.serveToken(w, r)
@@ -194,56 +216,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TokenRequests returns how many token requests have come in, refused ones and those lost to faults included.
-func (s *Server) TokenRequests() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.asked
-}
-
-// Requests returns what has come in and was understood, in order: the latest thousand.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.requests...)
-}
-
-const keptRequests = 1000
-
-func (s *Server) record(r Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.requests) == keptRequests {
-		s.requests = s.requests[1:]
-	}
-	s.requests = append(s.requests, r)
-}
-
-// Request is a token request as it came. Its header and its parameters hold the secrets that were sent; it prints
-// without them.
-type Request struct {
-	Time      time.Time
-	URL       *url.URL
-	Header    http.Header
-	Params    url.Values // of the body, and in the SAP dialect of the URL
-	ClientID  string     // "" where the client was not told
-	GrantType string
-	Status    int // of the answer
-}
-
-func (r Request) String() string {
-	return fmt.Sprintf("oauthtest.Request(%s of %q: %d)", r.GrantType, r.ClientID, r.Status)
-}
-
-// Format prints grant type, client and status, for every verb and flag.
-func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
-
-// LogValue logs grant type, client and status.
-func (r Request) LogValue() slog.Value { return slog.StringValue(r.String()) }
-
-// MarshalJSON encodes grant type, client and status.
-func (r Request) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
-
 // wait waits, as long as anybody waits for the answer.
 func (s *Server) wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
@@ -252,5 +224,6 @@ func (s *Server) wait(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	case <-s.closing:
+		panic(http.ErrAbortHandler)
 	}
 }

@@ -2,10 +2,6 @@ package oauthtest
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -35,7 +31,7 @@ type Source struct {
 type Step struct {
 	Token *outgrant.Token
 	Err   error
-	Delay time.Duration // more than the source's
+	Delay time.Duration // after the source's
 }
 
 // Token answers the next call.
@@ -47,7 +43,7 @@ func (s *Source) Token(ctx context.Context) (*outgrant.Token, error) {
 	}
 	s.calls++
 	if s.failing != nil {
-		step = Step{Err: s.failing}
+		step.Err = s.failing
 	}
 	if step.Token == nil && step.Err == nil {
 		s.issued++
@@ -84,7 +80,8 @@ func (s *Source) own(n int, delay time.Duration) *outgrant.Token {
 	return t
 }
 
-// Fail makes every call from now on fail with err, until it is called with nil.
+// Fail makes every call from now on fail with err, until it is called with nil. The script goes on meanwhile: a step is
+// for one call, whatever that call gets.
 func (s *Source) Fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,14 +108,3 @@ func (s *Source) Rejected() []*outgrant.Token {
 	defer s.mu.Unlock()
 	return append([]*outgrant.Token(nil), s.rejected...)
 }
-
-func (s *Source) String() string { return fmt.Sprintf("oauthtest.Source(%d calls)", s.Calls()) }
-
-// Format prints the number of calls, for every verb and flag.
-func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
-
-// LogValue logs the number of calls.
-func (s *Source) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalJSON encodes the number of calls.
-func (s *Source) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }

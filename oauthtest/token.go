@@ -1,11 +1,11 @@
 package oauthtest
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,28 +20,29 @@ import (
 // to be well-formed. An error that is an [*Error] becomes the answer; any other becomes server_error.
 type GrantHandler func(r *GrantRequest) (*Granted, error)
 
-// GrantRequest is a token request that is to be decided.
+// GrantRequest is a token request that is to be decided. It prints grant type and client.
 type GrantRequest struct {
 	Client Client
 	Params url.Values
 	Scopes []string // asked for, each of them known and allowed to the client
 }
 
-// Granted is what a token request is given.
+// Granted is what a token request is given. It prints without Extra.
 type Granted struct {
 	User         string
 	Scopes       []string       // default: what was asked for
-	Lifetime     time.Duration  // default: the server's
+	Lifetime     time.Duration  // of the access token; default: the server's
 	RefreshToken bool           // give one
 	SameToken    bool           // hand out the client's and user's latest token while it lives, with the remaining time
 	Extra        map[string]any // more members of the answer
 
-	family string // of the refresh token that this one replaces
+	family     string   // of the refresh token that a new one replaces
+	authorized []string // the refresh token's scopes, where the access token's are fewer (RFC 6749 6)
 }
 
 // Error is an error answer of a token endpoint (RFC 6749 5.2).
 type Error struct {
-	Status            int // default 400
+	Status            int // default 401 for invalid_client, else 400
 	Code, Description string
 }
 
@@ -58,18 +59,9 @@ func (s *Server) Handle(grantType string, h GrantHandler) {
 	s.handlers[grantType] = h
 }
 
-// answer is what is about to be sent.
-type answer struct {
-	status int
-	header http.Header
-	body   map[string]any
-}
-
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.asked++
-	fault := s.nextFault()
-	s.mu.Unlock()
+	params, malformed := s.params(r) // before any delay: only a server that has read the body notices that the client leaves
+	fault, w := s.arrive(w, r, params)
 	if fault.delay > 0 {
 		s.wait(r.Context(), fault.delay)
 	}
@@ -77,10 +69,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		fault.instead(w, r)
 		return
 	}
-	seen := Request{Time: time.Now(), URL: r.URL, Header: r.Header.Clone()}
-	a := s.answerTo(r, &seen, fault.sameToken)
-	seen.Status = a.status
-	s.record(seen)
+	a := s.answerTo(r, params, malformed, fault.sameToken)
 	for _, edit := range fault.edits {
 		edit(a)
 	}
@@ -91,166 +80,64 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	a.write(w)
 }
 
-func (a *answer) write(w http.ResponseWriter) {
-	maps.Copy(w.Header(), a.header)
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.bytes())
-}
-
-func (a *answer) bytes() []byte {
-	b, err := json.Marshal(a.body)
-	if err != nil {
-		panic("oauthtest: an answer's Extra cannot be encoded: " + err.Error())
-	}
-	return b
-}
-
-func (s *Server) answerTo(r *http.Request, seen *Request, sameToken bool) *answer {
-	a := &answer{status: http.StatusOK, header: http.Header{
-		"Content-Type": {"application/json;charset=UTF-8"}, "Cache-Control": {"no-store"}, "Pragma": {"no-cache"}, // RFC 6749 5.1
-	}}
-	members, err := s.decide(r, seen, sameToken)
+func (s *Server) answerTo(r *http.Request, params url.Values, malformed error, sameToken bool) *answer {
+	err := malformed
 	if err == nil {
-		a.body = members
-		return a
+		var members map[string]any
+		if members, err = s.decide(r, params, sameToken); err == nil {
+			return newAnswer(http.StatusOK, members)
+		}
 	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		e = &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: err.Error()}
 	}
-	a.status = max(e.Status, http.StatusBadRequest)
-	if a.status == http.StatusUnauthorized {
-		a.header.Set("WWW-Authenticate", `Basic realm="oauthtest"`)
-	}
-	a.body = map[string]any{"error": e.Code, "error_description": e.Description}
-	return a
+	return refusal(e)
 }
 
-func (s *Server) decide(r *http.Request, seen *Request, sameToken bool) (map[string]any, error) {
-	params, err := s.params(r)
-	if err != nil {
-		return nil, err
-	}
-	seen.Params, seen.GrantType = params, params.Get("grant_type")
+func (s *Server) decide(r *http.Request, params url.Values, sameToken bool) (map[string]any, error) {
 	client, err := s.authenticate(r, params)
-	seen.ClientID = client.ID
 	if err != nil {
 		return nil, err
 	}
-	if seen.GrantType == "" {
-		return nil, invalidRequest("grant_type is missing")
-	}
+	grantType := params.Get("grant_type")
 	s.mu.Lock()
-	handle := s.handlers[seen.GrantType]
+	handle := s.handlers[grantType]
 	s.mu.Unlock()
 	switch {
+	case grantType == "":
+		return nil, invalidRequest("grant_type is missing")
 	case handle == nil:
-		return nil, &Error{Code: "unsupported_grant_type", Description: seen.GrantType + " is not offered"}
-	case client.Grants != nil && !slices.Contains(client.Grants, seen.GrantType):
-		return nil, &Error{Code: "unauthorized_client", Description: seen.GrantType + " is not allowed to this client"}
+		return nil, &Error{Code: "unsupported_grant_type", Description: grantType + " is not offered"}
+	case client.Grants != nil && !slices.Contains(client.Grants, grantType):
+		return nil, &Error{Code: "unauthorized_client", Description: grantType + " is not allowed to this client"}
 	}
 	scopes, refused := s.scopes(client, params.Get("scope"))
+	if refused == nil {
+		refused = checkResource(params["resource"])
+	}
 	if refused != nil {
 		return nil, refused
-	}
-	if err := checkResource(params["resource"]); err != nil {
-		return nil, err
 	}
 	granted, err := handle(&GrantRequest{Client: client, Params: params, Scopes: scopes})
 	if err != nil {
 		return nil, err
 	}
-	if granted.Scopes == nil {
-		granted.Scopes = scopes
+	if granted == nil {
+		return nil, errors.New("the grant's handler gave neither a grant nor an error")
 	}
-	granted.SameToken = granted.SameToken || sameToken
-	return s.issue(client, granted), nil
-}
-
-// urlParams must be in the body (RFC 6749 2.3.1, 3.2): a URL is logged on its way.
-var bodyParams = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "assertion",
-	"code", "code_verifier", "redirect_uri", "refresh_token", "scope", "username", "password"}
-
-// params reads the parameters and refuses what RFC 6749 3.2 forbids.
-func (s *Server) params(r *http.Request) (url.Values, error) {
-	if r.Method != http.MethodPost {
-		return nil, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "the token endpoint takes POST"}
+	if _, err := json.Marshal(granted.Extra); err != nil {
+		return nil, fmt.Errorf("the grant's Extra cannot be encoded: %w", err)
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, invalidRequest("the URL's query is malformed")
+	g := *granted // the handler may keep its own
+	if g.Scopes == nil {
+		g.Scopes = scopes
 	}
-	for _, p := range bodyParams {
-		if query.Has(p) && !(s.opts.SAPDialect && p == "grant_type") {
-			return nil, invalidRequest(p + " must be in the body")
-		}
+	if g.RefreshToken && g.family == "" {
+		g.family = rand.Text()
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err != nil {
-		return nil, invalidRequest("the body cannot be read")
-	}
-	var params url.Values
-	switch mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
-	case mediaType == "application/x-www-form-urlencoded":
-		params, err = url.ParseQuery(string(body))
-	case mediaType == "application/json" && s.opts.SAPDialect:
-		params, err = jsonParams(body)
-	default:
-		return nil, invalidRequest("the content type must be application/x-www-form-urlencoded")
-	}
-	if err != nil {
-		return nil, invalidRequest("the body is malformed")
-	}
-	if g := query.Get("grant_type"); g != "" {
-		params.Add("grant_type", g)
-	}
-	for name, values := range params {
-		if len(values) > 1 && name != "resource" && name != "audience" { // RFC 8707 2, RFC 8693 2.1
-			return nil, invalidRequest(name + " is repeated")
-		}
-		if values[0] == "" { // as if omitted
-			delete(params, name)
-		}
-	}
-	return params, nil
-}
-
-func jsonParams(body []byte) (url.Values, error) {
-	var members map[string]string
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, err
-	}
-	params := url.Values{}
-	for k, v := range members {
-		params.Set(k, v)
-	}
-	return params, nil
-}
-
-func (s *Server) scopes(client Client, scope string) ([]string, *Error) {
-	if scope == "" {
-		return client.Scopes, nil
-	}
-	asked := strings.Split(scope, " ")
-	for _, one := range asked {
-		if one == "" || strings.ContainsFunc(one, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			return nil, &Error{Code: "invalid_scope", Description: "the scope is malformed"}
-		}
-		if s.opts.Scopes != nil && !slices.Contains(s.opts.Scopes, one) || client.Scopes != nil && !slices.Contains(client.Scopes, one) {
-			return nil, &Error{Code: "invalid_scope", Description: "there is no such scope for this client: " + one}
-		}
-	}
-	return asked, nil
-}
-
-// checkResource checks RFC 8707 2.
-func checkResource(resources []string) error {
-	for _, res := range resources {
-		if u, err := url.Parse(res); err != nil || !u.IsAbs() || u.Fragment != "" {
-			return &Error{Code: "invalid_target", Description: "resource must be an absolute URI without fragment"}
-		}
-	}
-	return nil
+	g.SameToken = g.SameToken || sameToken
+	return s.issue(client, &g), nil
 }
 
 func (s *Server) clientCredentials(r *GrantRequest) (*Granted, error) {
@@ -262,9 +149,9 @@ func (s *Server) clientCredentials(r *GrantRequest) (*Granted, error) {
 
 // issued is an access token that was given out.
 type issued struct {
-	token, client, user, family string
-	scopes                      []string
-	ends                        time.Time
+	token, family string
+	scopes        []string
+	ends          time.Time
 }
 
 // issue makes the tokens and the members of a success (RFC 6749 5.1).
@@ -273,14 +160,13 @@ func (s *Server) issue(client Client, g *Granted) map[string]any {
 	defer s.mu.Unlock()
 	now, key := time.Now(), client.ID+"\x00"+g.User
 	t := s.latest[key]
-	if !g.SameToken || t == nil || !now.Before(t.ends) || s.tokens[t.token] == nil {
+	if !g.SameToken || t == nil || !s.live(t.token) {
 		lifetime := g.Lifetime
 		if lifetime <= 0 {
 			lifetime = s.opts.TokenLifetime
 		}
 		s.serial++
-		t = &issued{token: "access-" + strconv.Itoa(s.serial) + "-" + randomText(), client: client.ID, user: g.User, family: g.family,
-			scopes: g.Scopes, ends: now.Add(lifetime)}
+		t = &issued{token: "access-" + strconv.Itoa(s.serial) + "-" + rand.Text(), family: g.family, scopes: g.Scopes, ends: now.Add(lifetime)}
 		s.tokens[t.token], s.latest[key] = t, t
 	}
 	members := map[string]any{}
@@ -291,7 +177,7 @@ func (s *Server) issue(client Client, g *Granted) map[string]any {
 		members["scope"] = strings.Join(t.scopes, " ")
 	}
 	if g.RefreshToken {
-		members["refresh_token"] = s.newRefreshToken(t)
+		members["refresh_token"] = s.newRefreshToken(client, g)
 	}
 	return members
 }
