@@ -50,12 +50,13 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 	if c.opts.Hooks == nil {
 		c.opts.Hooks = &Hooks{}
 	}
-	if src == nil {
-		c.src = TokenSourceFunc(func(context.Context) (*Token, error) {
-			return nil, errors.New("outgrant: Cached: the source is nil")
-		})
-	} else if c.opts.Wrap != nil {
+	if src != nil && c.opts.Wrap != nil {
 		c.src = c.opts.Wrap(src)
+	}
+	if c.src == nil {
+		c.src = TokenSourceFunc(func(context.Context) (*Token, error) {
+			return nil, errors.New("outgrant: Cached: the source is nil, or Wrap returned nil")
+		})
 	}
 	c.clock.start()
 	c.state.Store(&state{replaced: make(chan struct{})})
@@ -69,13 +70,15 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 // What callers can rely on:
 //   - While a valid token is there, Token returns it at once, also when a refresh is under way or fails.
 //   - Without one, all callers share one fetch. It has a context of its own, ended by FetchTimeout alone;
-//     each caller leaves when its own context ends, and the fetch goes on for the others.
+//     each caller leaves when its own context ends, and the fetch goes on for the others. A source that ignores
+//     its context holds nobody up for longer than that, nor is it asked again beside itself.
 //   - A failed fetch is remembered: until the next attempt (from 250 ms, doubled each time to 30 s; from 1 s
-//     to 1 min where the error is permanent; or Retry-After, up to 5 min) callers get its error at once.
+//     to 1 min where the error is permanent; or Retry-After, up to 5 min) callers get its error at once. When a
+//     token ends that could not be refreshed, one attempt is made all the same.
 //   - A token of life L is refreshed W = min(RefreshBefore, L/2) before its end and not served in its last
 //     min(10 s, L/10, W/2). So a time T costs at most 1 + T/(L-W) token requests, however short the lives are.
-//   - A token service that hands the same token back is not asked again before that token ends, and then at
-//     most once a second: a time T costs at most 1 + 3T/L token requests.
+//   - A token service that hands the same token back is asked again shortly before that token ends (10 s, then
+//     1 s) and when it has ended, at most once a second: a time T costs at most 1 + 5T/L token requests.
 type CachedSource struct {
 	state      atomic.Pointer[state]
 	clock      clock
@@ -99,32 +102,45 @@ func (c *CachedSource) Token(ctx context.Context) (*Token, error) {
 
 // slow is Token where the token cannot simply be served: it wants to be refreshed, or there is none.
 func (c *CachedSource) slow(ctx context.Context) (*Token, error) {
-	if st, now := c.state.Load(), c.clock.now(); !st.usable(now) && st.failing(now) {
-		return nil, st.failure.err
+	for {
+		if st, now := c.state.Load(), c.clock.now(); !st.usable(now) && st.failing(now) {
+			return nil, st.failure.err
+		}
+		token, f, err := c.boardOrServe(ctx)
+		if f == nil {
+			return token, err
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, c.abandoned(ctx)
+		}
+		if f.err != nil && f.background && ctx.Err() == nil {
+			continue // it was begun when there was time; now the token has ended, and one fetch more is due
+		}
+		return f.token, f.err
 	}
+}
+
+// boardOrServe returns what can be served, or the flight to wait for.
+func (c *CachedSource) boardOrServe(ctx context.Context) (*Token, *flight, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	st, now := c.state.Load(), c.clock.now()
-	if st.usable(now) {
+	switch {
+	case st.usable(now):
 		if now >= st.attention && c.flight == nil {
 			c.takeOff(ctx, now)
 		}
-		c.mu.Unlock()
-		return st.token, nil
-	}
-	if c.flight == nil {
-		if st.failing(now) {
-			c.mu.Unlock()
-			return nil, st.failure.err
-		}
-		if ctx.Err() != nil {
-			c.mu.Unlock()
-			return nil, c.abandoned(ctx)
-		}
+		return st.token, nil, nil
+	case st.failing(now), c.flight != nil && c.flight.overdue:
+		return nil, nil, st.failure.err
+	case c.flight == nil && ctx.Err() != nil:
+		return nil, nil, c.abandoned(ctx)
+	case c.flight == nil:
 		c.takeOff(ctx, now)
 	}
-	f := c.flight
-	c.mu.Unlock()
-	return c.wait(ctx, f)
+	return nil, c.flight, nil
 }
 
 func (c *CachedSource) abandoned(ctx context.Context) error {
@@ -136,8 +152,8 @@ func (c *CachedSource) tokenError(err error) error {
 }
 
 // Invalidate drops the token that a receiver rejected, if it is still the current one, so that the next call
-// fetches another. If that fetch fails for a while, the rejected token is served until it ends, so that one bad
-// receiver cannot make an outage. Five tokens may be dropped at once and one more every ten seconds; beyond
+// fetches another. If that fetch fails for a while, or takes more than two seconds, the rejected token is served
+// until it ends, so that one bad receiver cannot make an outage. Five tokens may be dropped at once and one more every ten seconds; beyond
 // that the token stays.
 func (c *CachedSource) Invalidate(rejected *Token) {
 	if rejected == nil || rejected.AccessToken == "" {
@@ -145,9 +161,10 @@ func (c *CachedSource) Invalidate(rejected *Token) {
 	}
 	c.mu.Lock()
 	st, now := c.state.Load(), c.clock.now()
-	current := st.token != nil && st.token.AccessToken == rejected.AccessToken && st.rejected == nil
+	known := st.rejected != nil && st.rejected.AccessToken == rejected.AccessToken
+	current := st.token != nil && st.token.AccessToken == rejected.AccessToken
 	inFlight := c.flight != nil && c.flight.refused == ""
-	if !current && !inFlight {
+	if known || !current && !inFlight {
 		c.mu.Unlock()
 		return
 	}

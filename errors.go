@@ -1,11 +1,14 @@
 package outgrant
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -121,20 +124,24 @@ func isTemporary(err error) bool {
 	return !isPermanent(err)
 }
 
+// Format prints the error's text, for every verb and flag.
+func (e TokenError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
+
+// MarshalJSON encodes the error's text.
+func (e TokenError) MarshalJSON() ([]byte, error) { return json.Marshal(e.Error()) }
+
 // text names the credential for people: by its name, its grant and its token service's host.
 func (c Credential) text() string {
-	var parts []string
+	name := "an unnamed credential"
 	if c.Name != "" {
-		parts = append(parts, fmt.Sprintf("%q", c.Name))
+		name = strconv.Quote(c.Name)
 	}
-	if c.Grant != "" {
-		parts = append(parts, "by "+string(c.Grant))
-	}
+	how := string(c.Grant)
 	if u, err := url.Parse(c.TokenURL); err == nil && u.Host != "" {
-		parts = append(parts, "from "+u.Host)
+		how = strings.TrimSpace(how + " at " + u.Host)
 	}
-	if len(parts) == 0 {
-		return "an unnamed credential"
+	if how == "" {
+		return name
 	}
-	return strings.Join(parts, " ")
+	return name + " (" + how + ")"
 }

@@ -48,7 +48,7 @@ func TestTokenErrorSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	err := error(&outgrant.TokenError{Grant: outgrant.ClientCredentials, Credential: "S4_ORDERS", TokenURL: "https://acme.example/oauth/token",
 		StatusCode: 401, Code: "invalid_client", Description: "bad"})
-	require.Equal(t, `outgrant: no token for "S4_ORDERS" by client_credentials from acme.example: answer 401 invalid_client (bad); `+
+	require.Equal(t, `outgrant: no token for "S4_ORDERS" (client_credentials at acme.example): answer 401 invalid_client (bad); `+
 		`check client id, secret or certificate, and the client authentication method`, err.Error())
 	require.EqualError(t, &outgrant.TokenError{}, "outgrant: no token for an unnamed credential")
 	require.ErrorIs(t, &outgrant.TokenError{Err: outgrant.ErrNotAuthorized}, outgrant.ErrNotAuthorized)

@@ -110,7 +110,7 @@ func ExampleTokenError() {
 	if te, ok := errors.AsType[*outgrant.TokenError](err); ok && !te.Temporary() {
 		fmt.Println("somebody has to act:", te)
 	}
-	// Output: somebody has to act: outgrant: no token for "S4_ORDERS" from acme.example: answer 400 invalid_scope; check the scope
+	// Output: somebody has to act: outgrant: no token for "S4_ORDERS" (at acme.example): answer 400 invalid_scope; check the scope
 }
 
 // A source that another library made for golang.org/x/oauth2 gets deadlines and refreshing ahead.

@@ -9,54 +9,65 @@ import (
 
 // flight is a fetch that callers share.
 type flight struct {
-	done       chan struct{}
-	ctx        context.Context // its own: ended by FetchTimeout, and when it is done
+	done       chan struct{}   // closed with the outcome
+	ctx        context.Context // its own
 	cancel     context.CancelFunc
 	trigger    context.Context // of the call that started it, for hooks
 	background bool            // a valid token was there at the start
 	refused    Secret          // rejected by a receiver meanwhile
-	token      *Token          // the outcome, when done: this or an error
+	overdue    bool            // the outcome is a failure, but it goes on and may bring a token yet
+	token      *Token          // the outcome: this or an error
 	err        error
 }
+
+// returnTime is how long a source may take to return when its context has ended.
+const returnTime = 500 * time.Millisecond
+
+// reservePatience is how long callers wait for another token while there is a rejected one that is better than none.
+const reservePatience = 2 * time.Second
 
 // takeOff starts a flight. c.mu is held and none is under way.
 func (c *CachedSource) takeOff(trigger context.Context, now instant) {
 	st := c.state.Load()
 	f := &flight{done: make(chan struct{}), trigger: trigger, background: st.usable(now)}
-	f.ctx, f.cancel = context.WithTimeout(context.Background(), c.opts.FetchTimeout)
-	if c.flight = f; f.background {
+	timeout := c.opts.FetchTimeout
+	if f.background { // when the token ends, a fetch that hangs must not be in the way of one that does not
+		timeout = min(timeout, max(st.ends-now, time.Second))
 		c.replace(st.busy())
 	}
-	go c.fly(f, st.rejected)
+	patience := timeout + returnTime
+	if !f.background && st.rejected != nil && now < st.reserve {
+		patience = min(patience, reservePatience)
+	}
+	f.ctx, f.cancel = context.WithTimeout(context.Background(), timeout)
+	c.flight = f
+	alarm := time.AfterFunc(patience, func() { c.giveUpOn(f, patience) })
+	go c.fly(f, st.rejected, alarm)
 }
 
-// wait waits for a flight, as long as the caller wants to and FetchTimeout allows. A source that ignores its context
-// holds up nobody for longer: its flight goes on alone, and no other starts beside it.
-func (c *CachedSource) wait(ctx context.Context, f *flight) (*Token, error) {
-	select {
-	case <-f.done:
-	case <-f.ctx.Done():
-	case <-ctx.Done():
+// giveUpOn gives callers an outcome when the source has given none for too long. The flight goes on, and no other
+// starts beside it; it may still bring a token.
+func (c *CachedSource) giveUpOn(f *flight, patience time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight != f {
+		return // it has just landed
 	}
-	select {
-	case <-f.done:
-		return f.token, f.err
-	default:
-	}
-	if ctx.Err() != nil {
-		return nil, c.abandoned(ctx)
-	}
-	return nil, c.tokenError(fmt.Errorf("no answer within %s: %w", c.opts.FetchTimeout, f.ctx.Err()))
+	f.overdue = true
+	c.fail(f, c.tokenError(fmt.Errorf("no answer within %s: %w", patience, context.DeadlineExceeded)))
+	close(f.done)
 }
 
 // fly fetches on a context of its own: no caller's end stops it, no caller's values reach the token service.
-func (c *CachedSource) fly(f *flight, rejected *Token) {
+func (c *CachedSource) fly(f *flight, rejected *Token, alarm *time.Timer) {
 	began := time.Now()
-	event := FetchEvent{Credential: c.credential, Trigger: f.trigger, Background: f.background}
+	event := FetchEvent{Credential: c.credential, Trigger: hiddenContext(func() context.Context { return f.trigger }), Background: f.background}
 	var token *Token
 	err := errNoReturn
 	defer func() { // also after a panic and runtime.Goexit, so that nobody waits for ever
+		alarm.Stop()
 		c.land(f, token, err, &event)
+		f.cancel()
 		if hook := c.opts.Hooks.FetchDone; hook != nil {
 			event.Duration = time.Since(began)
 			hook(event)
@@ -97,23 +108,33 @@ func (c *CachedSource) wasRefused(f *flight, token *Token) bool {
 func (c *CachedSource) land(f *flight, token *Token, err error, event *FetchEvent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st, now := c.state.Load(), c.clock.now()
-	var next *state
-	if err == nil {
-		event.Expiry, event.SameToken = token.Expiry, st.same(token)
-		next = st.accept(token, c.life(token), c.opts.RefreshBefore, now)
-		f.token = next.token
-	} else {
-		next = st.fail(err, now)
-		event.Err, event.NextAttempt = err, c.clock.time(next.failure.retry)
-		if f.err = err; next.usable(now) {
-			f.token, f.err = next.token, nil
-		}
-	}
 	c.flight = nil
+	if err == nil {
+		st := c.state.Load()
+		event.Expiry, event.SameToken = token.Expiry, st.same(token)
+		next := st.accept(token, c.life(token), c.opts.RefreshBefore, c.clock.now())
+		c.replace(next)
+		if !f.overdue {
+			f.token = next.token
+			close(f.done)
+		}
+		return
+	}
+	if !f.overdue { // else it is counted already
+		c.fail(f, err)
+		close(f.done)
+	}
+	event.Err, event.NextAttempt = err, c.clock.time(c.state.Load().failure.retry)
+}
+
+// fail makes a failure the outcome of a flight. c.mu is held.
+func (c *CachedSource) fail(f *flight, err error) {
+	now := c.clock.now()
+	next := c.state.Load().fail(err, f.background, now)
 	c.replace(next)
-	close(f.done)
-	f.cancel()
+	if f.err = err; next.usable(now) {
+		f.token, f.err = next.token, nil
+	}
 }
 
 // life is how long a token that has just come will live; never: as long as it is not rejected.

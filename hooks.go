@@ -40,6 +40,14 @@ type FetchEvent struct {
 	NextAttempt time.Time       // after a failure: no request before it
 }
 
+// hiddenContext is a context whose values are not printed, as fmt does not look into a function.
+type hiddenContext func() context.Context
+
+func (c hiddenContext) Deadline() (time.Time, bool) { return c().Deadline() }
+func (c hiddenContext) Done() <-chan struct{}       { return c().Done() }
+func (c hiddenContext) Err() error                  { return c().Err() }
+func (c hiddenContext) Value(key any) any           { return c().Value(key) }
+
 func (e FetchEvent) String() string {
 	s := "fetch of a token for " + e.Credential.text()
 	switch {

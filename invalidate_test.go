@@ -2,6 +2,7 @@ package outgrant_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
@@ -85,6 +86,54 @@ func TestRejectedTokenIsServedWhileTheTokenServiceIsAway(t *testing.T) {
 		second, err := cached.Token(t.Context())
 		require.NoError(t, err)
 		require.NotEqual(t, first.AccessToken.Reveal(), second.AccessToken.Reveal())
+	})
+}
+
+func TestRejectedTokenIsServedWhileTheTokenServiceHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &oauthtest.Source{Script: []oauthtest.Step{{}, {Delay: time.Hour}}}
+		cached := outgrant.Cached(src, nil)
+		first, err := cached.Token(t.Context())
+		require.NoError(t, err)
+		cached.Invalidate(first)
+		start := time.Now()
+		longest, _, err := callDuring(50, 20*time.Second, func() error {
+			token, err := cached.Token(t.Context())
+			if err == nil && token.AccessToken != first.AccessToken {
+				err = errors.New("another token")
+			}
+			return err
+		})
+		require.NoError(t, err)
+		require.LessOrEqual(t, longest, 2*time.Second, "callers do not wait for long when there is something to serve")
+		require.Equal(t, 2, src.Calls(), "no second fetch beside the one that hangs")
+		time.Sleep(start.Add(31 * time.Second).Sub(time.Now()))
+		_, _ = cached.Token(t.Context()) // starts another
+		synctest.Wait()
+		token, err := cached.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, first.AccessToken.Reveal(), token.AccessToken.Reveal())
+	})
+}
+
+func TestLateNewsOfOneRejectionSpendOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &oauthtest.Source{Delay: 10 * time.Millisecond}
+		cached := outgrant.Cached(src, nil)
+		for revocation := range outgrant.InvalidationBurst {
+			token, err := cached.Token(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, revocation+1, src.Calls(), "each revocation is overcome")
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					cached.Invalidate(token)
+					_, _ = cached.Token(t.Context())
+					cached.Invalidate(token)
+				})
+			}
+			wg.Wait()
+		}
 	})
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/oauth2"
+
+	"github.com/outgrant/outgrant/internal/display"
 )
 
 // ToOAuth2 returns src as a golang.org/x/oauth2 source, for libraries that want one. As such a source takes no
@@ -24,7 +26,13 @@ type toOAuth2 struct {
 }
 
 func (s *toOAuth2) Token() (*oauth2.Token, error) {
+	if s.src == nil {
+		return nil, errors.New("outgrant: ToOAuth2: the source is nil")
+	}
 	t, err := s.src.Token(s.ctx)
+	if err == nil && (t == nil || t.AccessToken == "") {
+		err = errNoToken
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +97,9 @@ func (s *fromOAuth2) Token(ctx context.Context) (*Token, error) {
 	}
 }
 
+// Format prints the type alone: sources of x/oauth2 hold tokens and secrets where fmt sees them.
+func (s *fromOAuth2) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "outgrant.FromOAuth2") }
+
 func (s *fromOAuth2) run(call *oauth2Call) {
 	defer func() {
 		s.mu.Lock()
@@ -97,7 +108,9 @@ func (s *fromOAuth2) run(call *oauth2Call) {
 		close(call.done)
 	}()
 	t, err := s.src.Token()
-	call.token, call.err = fromOAuth2Token(t), fromOAuth2Error(err)
+	if call.token, call.err = fromOAuth2Token(t), fromOAuth2Error(err); call.token == nil && call.err == nil {
+		call.err = errNoToken
+	}
 }
 
 func fromOAuth2Token(t *oauth2.Token) *Token {
@@ -120,7 +133,7 @@ func fromOAuth2Error(err error) error {
 		return err
 	}
 	if re, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		te := &TokenError{Code: re.ErrorCode, Description: re.ErrorDescription}
+		te := &TokenError{Code: display.Code(re.ErrorCode), Description: display.Line(re.ErrorDescription, 300)}
 		if re.Response != nil {
 			te.StatusCode = re.Response.StatusCode
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -98,6 +99,13 @@ func TestFromOAuth2ErrorsHoldNoSecret(t *testing.T) {
 	}
 	_, err := outgrant.FromOAuth2(retrieve).Token(t.Context())
 	require.ErrorContains(t, err, "418")
+	_, err = outgrant.FromOAuth2(oauth2Func(func() (*oauth2.Token, error) {
+		return nil, &oauth2.RetrieveError{ErrorCode: "a\nb", ErrorDescription: "forged\nline " + strings.Repeat("x", 5000)}
+	})).Token(t.Context())
+	require.NotContains(t, err.Error(), "\n")
+	require.Less(t, len(err.Error()), 500)
+	_, err = outgrant.ToOAuth2(t.Context(), nil).Token()
+	require.ErrorContains(t, err, "nil")
 	_, err = outgrant.FromOAuth2(nil).Token(t.Context())
 	require.ErrorContains(t, err, "nil")
 	_, err = outgrant.Cached(outgrant.FromOAuth2(oauth2Func(func() (*oauth2.Token, error) { return nil, nil })), nil).Token(t.Context())

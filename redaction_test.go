@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/oauthtest"
@@ -30,6 +31,8 @@ type unexported struct {
 	transport   *outgrant.Transport
 	client      *http.Client
 	err         error
+	event       any
+	foreign     outgrant.TokenSource
 	authorizing func() outgrant.ClientAuth
 }
 
@@ -56,6 +59,9 @@ func TestNothingPrintsASecret(t *testing.T) {
 		require.Error(t, err)
 		synctest.Wait()
 		require.Len(t, events, 9)
+		fetch, isFetch := events[len(events)-1].(*outgrant.FetchEvent)
+		require.True(t, isFetch)
+		require.Equal(t, "sentinel-of-the-caller", fetch.Trigger.Value(ctxKey{}))
 
 		static := outgrant.StaticToken(secret)
 		staticToken, err := static.Token(ctx)
@@ -64,14 +70,15 @@ func TestNothingPrintsASecret(t *testing.T) {
 		transport := &outgrant.Transport{Source: static, Base: &outgrant.Transport{Source: cached}}
 		client := outgrant.NewClient(static)
 		health := cached.Health()
-		holder := unexported{static, static, cached, transport, client, err, func() outgrant.ClientAuth { return auth }}
+		foreign := outgrant.FromOAuth2(oauth2.StaticTokenSource(&oauth2.Token{AccessToken: secret}))
+		holder := unexported{static, static, cached, transport, client, err, *fetch, foreign, func() outgrant.ClientAuth { return auth }}
 		req, reqErr := http.NewRequest(http.MethodGet, "http://receiver.example/?q=sentinel-query", nil)
 		require.NoError(t, reqErr)
 		_, refused := transport.RoundTrip(req)
 		require.ErrorIs(t, refused, outgrant.ErrInsecureURL)
 
 		outputs := append(events, outgrant.Secret(secret), token, *token, staticToken, *staticToken, auth, &auth, static, cached, transport, *transport,
-			client, *client, health, &health, err, refused, holder, &holder, opts, *opts, hooks, src, outgrant.ToOAuth2(ctx, static), outgrant.FromOAuth2(nil),
+			client, *client, health, &health, err, refused, holder, &holder, opts, *opts, hooks, src, outgrant.ToOAuth2(ctx, static), foreign, outgrant.FromOAuth2(nil),
 			[]outgrant.Secret{secret}, map[string]outgrant.Secret{"k": secret}, []*outgrant.Token{token}, struct{ T outgrant.Token }{*token},
 			struct{ S outgrant.TokenSource }{static}, slog.GroupValue(slog.Any("token", token), slog.Any("auth", auth)))
 		oauthtest.AssertNoSecrets(t, []string{"sentinel"}, outputs...)

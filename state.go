@@ -11,6 +11,7 @@ type state struct {
 	token     *Token        // nil: none yet, or rejected
 	attention instant       // until then the token is served without a further thought
 	ends      instant       // from then on it is not served
+	expires   instant       // when it really ends, or the rejected one does
 	rejected  *Token        // what a receiver refused, until another answer came
 	reserve   instant       // until then the rejected token is better than none
 	failure   *failure      // of the last fetch; nil: it succeeded
@@ -32,6 +33,9 @@ const (
 	shortestLife = 250 * time.Millisecond
 	// sameTokenPause is the least time between two requests that bring the same token.
 	sameTokenPause = time.Second
+	// longerLife is by how much the end of the same token must have moved for it to count as a new one: services that
+	// tell the remaining time in whole seconds move it a little each time.
+	longerLife = 1500 * time.Millisecond
 	// longestLife: what lives longer is kept until it is rejected.
 	longestLife = 100 * 365 * 24 * time.Hour
 	// longestRetryAfter bounds what a token service may ask for.
@@ -58,27 +62,30 @@ func (st *state) busy() *state {
 // accept is the state after a fetch brought a token with the given life.
 func (st *state) accept(token *Token, life, refreshBefore time.Duration, now instant) *state {
 	next := &state{token: token.prepared(), fetched: time.Now().Round(0), replaced: make(chan struct{})}
+	same := st.same(token)
+	if same && life == never && st.expires != never {
+		life = st.expires - now // it no longer says when, but did
+	}
 	switch {
-	case st.same(token):
-		// The token service has no other yet: nothing to gain before this one really ends.
-		next.ends = later(now, max(life, sameTokenPause))
-		if known := max(st.ends, st.reserve); life == never && known != never {
-			next.ends = max(known, now+sameTokenPause) // it no longer says when, but did
-		}
-		next.attention = next.ends
 	case life == never:
-		next.ends, next.attention = never, never
+		next.expires, next.ends, next.attention = never, never, never
+	case same && now+life < st.expires+longerLife:
+		// The token service has no other yet. It can be expected to have one shortly before this one ends.
+		next.expires = now + max(life, sameTokenPause)
+		next.ends = next.expires
+		next.attention = max(next.ends-min(leeway, life/10), now+sameTokenPause)
 	default:
 		life = max(life, shortestLife)
 		window := min(refreshBefore, life/2)
-		next.ends = now + life - min(leeway, life/10, window/2)
-		next.attention = now + life - window
+		next.expires = now + life
+		next.ends = next.expires - min(leeway, life/10, window/2)
+		next.attention = next.expires - window
 	}
 	return next
 }
 
 // fail is the state after a fetch failed.
-func (st *state) fail(err error, now instant) *state {
+func (st *state) fail(err error, background bool, now instant) *state {
 	next := *st
 	next.replaced = make(chan struct{})
 	if next.rejected != nil && now < next.reserve && isTemporary(err) {
@@ -89,13 +96,13 @@ func (st *state) fail(err error, now instant) *state {
 		f.count = st.failure.count + 1
 	}
 	f.retry = now + backOff(err, f.count)
-	if next.usable(now) && retryAfter(err) == 0 {
+	if background || next.usable(now) {
 		f.retry = min(f.retry, next.ends) // when the token ends the token service may be back
 	}
 	next.failure = f
 	next.attention = 0
 	if next.usable(now) {
-		next.attention = min(f.retry, next.ends)
+		next.attention = f.retry
 	}
 	return &next
 }
@@ -127,12 +134,4 @@ func retryAfter(err error) time.Duration {
 		return min(te.RetryAfter, longestRetryAfter)
 	}
 	return 0
-}
-
-// later adds without overflow.
-func later(now instant, d time.Duration) instant {
-	if d >= never-now {
-		return never
-	}
-	return now + d
 }

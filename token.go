@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ type Token struct {
 
 	extra  map[string]any
 	header string // the Authorization header's value, where it was worked out ahead
+	self   *Token // whose header that is: a copy may have been changed
 }
 
 // Extra returns another member of the token service's answer, such as "instance_url", or nil.
@@ -33,19 +33,18 @@ func (t *Token) Extra(key string) any {
 	if t == nil {
 		return nil
 	}
-	return deepCopy(t.extra[key])
+	return withoutSecrets(t.extra[key])
 }
 
-// WithExtra returns a copy of t whose other members are those of m, without the ones whose names
-// say that they are secret: names that end in token, secret, password or assertion. It copies m.
+// WithExtra returns a copy of t whose other members are those of m, copied, without those, at any
+// depth, whose names say that they are secret: names that end in token, secret, password or
+// assertion, or the plural of that.
 func (t *Token) WithExtra(m map[string]any) *Token {
-	c := *t
-	c.extra = make(map[string]any, len(m))
-	for k, v := range m {
-		if !namesSecret(k) {
-			c.extra[k] = deepCopy(v)
-		}
+	c := Token{}
+	if t != nil {
+		c = *t
 	}
+	c.extra, _ = withoutSecrets(m).(map[string]any)
 	return &c
 }
 
@@ -69,7 +68,7 @@ func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // authorization returns the value of the Authorization header (RFC 6750 2.1).
 func (t *Token) authorization() string {
-	if t.header != "" {
+	if t.self == t {
 		return t.header
 	}
 	kind := t.Type
@@ -82,30 +81,32 @@ func (t *Token) authorization() string {
 // prepared returns a copy of t that has its header worked out, for a token that is used many times.
 func (t *Token) prepared() *Token {
 	c := *t
-	c.header = t.authorization()
+	c.header, c.self = c.authorization(), &c
 	return &c
 }
 
 func namesSecret(key string) bool {
-	key = strings.ToLower(key)
+	key = strings.TrimSuffix(strings.ToLower(key), "s")
 	return slices.ContainsFunc([]string{"token", "secret", "password", "assertion"}, func(end string) bool {
 		return strings.HasSuffix(key, end)
 	})
 }
 
-// deepCopy copies what a JSON document can hold.
-func deepCopy(v any) any {
+// withoutSecrets copies what a JSON document can hold, but for members whose names say that they are secret.
+func withoutSecrets(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		c := maps.Clone(v)
-		for k := range c {
-			c[k] = deepCopy(c[k])
+		c := make(map[string]any, len(v))
+		for k := range v {
+			if !namesSecret(k) {
+				c[k] = withoutSecrets(v[k])
+			}
 		}
 		return c
 	case []any:
 		c := slices.Clone(v)
 		for i := range c {
-			c[i] = deepCopy(c[i])
+			c[i] = withoutSecrets(c[i])
 		}
 		return c
 	case []string:

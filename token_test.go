@@ -1,8 +1,10 @@
 package outgrant_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -52,7 +54,8 @@ func TestTokenValidAt(t *testing.T) {
 func TestTokenExtra(t *testing.T) {
 	t.Parallel()
 	members := map[string]any{"instance_url": "x", "list": []any{"a"}, "names": []string{"n"}, "refresh_token": "sentinel",
-		"ID_TOKEN": "sentinel", "client_secret": "sentinel", "saml_assertion": "sentinel", "db_password": "sentinel"}
+		"ID_TOKEN": "sentinel", "client_secret": "sentinel", "saml_assertion": "sentinel", "db_password": "sentinel",
+		"refresh_tokens": []any{"sentinel"}, "authed_user": map[string]any{"id": "u", "access_token": "sentinel"}, "teams": []any{map[string]any{"token": "sentinel"}}}
 	bare := &outgrant.Token{AccessToken: "a"}
 	token := bare.WithExtra(members)
 	require.Nil(t, bare.Extra("instance_url"), "the original is not modified")
@@ -63,8 +66,44 @@ func TestTokenExtra(t *testing.T) {
 	require.Equal(t, []any{"a"}, token.Extra("list"))
 	token.Extra("names").([]string)[0] = "changed"
 	require.Equal(t, []string{"n"}, token.Extra("names"))
-	for _, never := range []string{"refresh_token", "ID_TOKEN", "client_secret", "saml_assertion", "db_password", "absent"} {
+	require.Equal(t, map[string]any{"id": "u"}, token.Extra("authed_user"), "at any depth")
+	require.Equal(t, []any{map[string]any{}}, token.Extra("teams"))
+	require.Equal(t, "x", (*outgrant.Token)(nil).WithExtra(map[string]any{"a": "x"}).Extra("a"))
+	for _, never := range []string{"refresh_tokens", "refresh_token", "ID_TOKEN", "client_secret", "saml_assertion", "db_password", "absent"} {
 		require.Nil(t, token.Extra(never), never)
 	}
 	require.Nil(t, (*outgrant.Token)(nil).Extra("x"))
+}
+
+// TestCopiedToken: a copy with another access token is another token.
+func TestCopiedToken(t *testing.T) {
+	t.Parallel()
+	cached := outgrant.Cached(outgrant.StaticToken("inner"), &outgrant.CacheOptions{Wrap: func(src outgrant.TokenSource) outgrant.TokenSource {
+		return outgrant.TokenSourceFunc(func(ctx context.Context) (*outgrant.Token, error) {
+			token, err := src.Token(ctx)
+			if err != nil {
+				return nil, err
+			}
+			exchanged := *token
+			exchanged.AccessToken = "exchanged"
+			return &exchanged, nil
+		})
+	}})
+	token, err := cached.Token(t.Context())
+	require.NoError(t, err)
+	extended := token.WithExtra(nil)
+	extended.AccessToken, extended.Type = "extended", "bEARER"
+	for want, src := range map[string]outgrant.TokenSource{
+		"Bearer exchanged": cached,
+		"Bearer extended":  outgrant.TokenSourceFunc(func(context.Context) (*outgrant.Token, error) { return extended, nil }),
+	} {
+		var sent string
+		client := &http.Client{Transport: &outgrant.Transport{Source: src, Base: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			sent = req.Header.Get("Authorization")
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		})}}
+		_, err = client.Get("https://receiver.test/")
+		require.NoError(t, err)
+		require.Equal(t, want, sent)
+	}
 }

@@ -88,7 +88,8 @@ func (t *Transport) repeat(req *http.Request, refused *http.Response, src TokenS
 	if i, ok := src.(Invalidator); ok {
 		i.Invalidate(token)
 	}
-	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+	hasBody := req.Body != nil && req.Body != http.NoBody
+	if hasBody && req.GetBody == nil {
 		return refused, nil
 	}
 	next, err := src.Token(req.Context())
@@ -96,12 +97,12 @@ func (t *Transport) repeat(req *http.Request, refused *http.Response, src TokenS
 		return refused, nil
 	}
 	body := req.Body
-	if req.GetBody != nil {
+	if hasBody {
 		if body, err = req.GetBody(); err != nil {
 			return refused, nil
 		}
 	}
-	discard(refused.Body)
+	discard(refused)
 	return t.send(req, next, body)
 }
 
@@ -216,10 +217,12 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// discard closes a body after reading what little is left of it, so that its connection can be used again.
-func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, 4<<10)
-	_ = body.Close()
+// discard closes an answer's body after reading a short one, so that its connection can be used again.
+func discard(resp *http.Response) {
+	if n := resp.ContentLength; n > 0 && n <= 4<<10 {
+		_, _ = io.CopyN(io.Discard, resp.Body, n)
+	}
+	_ = resp.Body.Close()
 }
 
 // Format prints the type and its source's credential, for every verb and flag.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -264,6 +265,36 @@ func TestRepeatAfter401(t *testing.T) {
 		resp.Body.Close()
 		require.Equal(t, 401, resp.StatusCode)
 		require.Len(t, receiver.authorized(), 1)
+	})
+	t.Run("without a body but with a left-over GetBody", func(t *testing.T) {
+		client, _, url, calls := setUp(t)
+		req, err := http.NewRequest(http.MethodPost, url, nil)
+		require.NoError(t, err)
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("invented")), nil }
+		resp, err := client.Transport.RoundTrip(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, 200, resp.StatusCode)
+		require.Empty(t, (*calls)[1].body)
+	})
+	t.Run("with a refusal that never ends", func(t *testing.T) {
+		release := make(chan struct{})
+		receiver := newReceiver(t, false, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer access-1" {
+				w.WriteHeader(401)
+				_ = http.NewResponseController(w).Flush()
+				<-release
+			}
+		})
+		defer close(release)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, receiver.URL, nil)
+		require.NoError(t, err)
+		resp, err := outgrant.NewClient(&oauthtest.Source{}).Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, 200, resp.StatusCode)
 	})
 	t.Run("once only", func(t *testing.T) {
 		receiver := newReceiver(t, false, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) })

@@ -1,8 +1,8 @@
 // Package clientcredentials gets access tokens for a program itself: the client credentials grant (RFC 6749 4.4).
 //
 // Use this when the receiver knows your program by a client id and a secret, a TLS client certificate or a signing
-// key, or when you have an SAP service key ([ParseServiceKey]). It is not for acting as the user who called: see
-// package samlbearer; nor for what a person authorizes in a browser: see package authcode.
+// key, or when you have an SAP service key ([ParseServiceKey]). It is not for acting as the user who called, nor for what
+// a person authorizes in a browser.
 package clientcredentials
 
 import (

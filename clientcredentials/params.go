@@ -61,7 +61,8 @@ const (
 )
 
 // ownHeaders are headers that the token request has already, or that HTTP itself sets.
-var ownHeaders = []string{"Authorization", "Content-Type", "Content-Length", "Accept", "Host", "Transfer-Encoding", "Connection"}
+var ownHeaders = []string{"Accept", "Accept-Encoding", "Authorization", "Connection", "Content-Encoding", "Content-Length", "Content-Type",
+	"Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
 // checkParams checks SAP's rules, and that no parameter is sent twice where it may not be (RFC 6749 3.2).
 func (c *Config) checkParams() error {

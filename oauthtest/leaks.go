@@ -2,15 +2,12 @@ package oauthtest
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strconv"
-	"strings"
+
+	"github.com/outgrant/outgrant/internal/secrettext"
 )
 
 // TB is what this package asks of a *testing.T.
@@ -22,7 +19,7 @@ type TB interface {
 // AssertNoSecrets fails the test if one of the secrets is in one of the outputs. An output is a text (string, []byte)
 // or any value: a value is printed with the verbs of fmt, encoded as JSON, and logged through slog as text and as JSON;
 // of an error, its causes are printed too. A secret is found as it is and in URL-escaped, base64 (also inside of what
-// was encoded, such as a Basic header), hex, quoted and byte by byte form.
+// was encoded, such as a Basic header), HTML-escaped, hex, quoted and byte by byte form.
 //
 // It reports once for each secret and output, and does not print the secret. A secret of fewer than four characters
 // fails the test, as it would be found everywhere; so does having none to look for.
@@ -36,13 +33,13 @@ func AssertNoSecrets(t TB, secrets []string, outputs ...any) {
 		texts[i] = printed(output)
 	}
 	for i, secret := range secrets {
-		if len(secret) < 4 {
+		if len(secret) < secrettext.Shortest {
 			t.Errorf("oauthtest: secret %d has fewer than four characters", i)
 			continue
 		}
-		all := forms(secret)
+		forms := secrettext.Of(secret)
 		for j := range outputs {
-			if form, how, found := find(all, texts[j]); found {
+			if form, how, found := find(forms, texts[j]); found {
 				t.Errorf("oauthtest: secret %d leaks, %s, from output %d, a %T, by %s", i, form, j, outputs[j], how)
 			}
 		}
@@ -52,45 +49,13 @@ func AssertNoSecrets(t TB, secrets []string, outputs ...any) {
 // named is a text with what to call it in a report.
 type named struct{ name, text string }
 
-func find(forms, texts []named) (form, how string, found bool) {
-	for _, f := range forms {
-		for _, t := range texts {
-			if strings.Contains(t.text, f.text) {
-				return f.name, t.name, true
-			}
+func find(forms secrettext.Forms, texts []named) (form, how string, found bool) {
+	for _, t := range texts {
+		if form, found := forms.In(t.text); found {
+			return form, t.name, true
 		}
 	}
 	return "", "", false
-}
-
-// forms returns what a secret can look like.
-func forms(secret string) []named {
-	quoted, _ := json.Marshal(secret)
-	all := []named{
-		{"as it is", secret},
-		{"query-escaped", url.QueryEscape(secret)}, {"path-escaped", url.PathEscape(secret)},
-		{"quoted by JSON", unquoted(string(quoted))}, {"quoted by Go", unquoted(strconv.Quote(secret))},
-		{"quoted in ASCII", unquoted(strconv.QuoteToASCII(secret))},
-		{"as hex", hex.EncodeToString([]byte(secret))}, {"as HEX", fmt.Sprintf("%X", secret)}, {"as spaced hex", fmt.Sprintf("% x", secret)},
-		{"as bytes", strings.Trim(fmt.Sprint([]byte(secret)), "[]")},
-		{"as Go bytes", strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", []byte(secret)), "[]byte{"), "}")},
-	}
-	for _, text := range []string{secret, url.QueryEscape(secret)} { // RFC 6749 2.3.1 escapes before base64
-		for offset := range 3 {
-			all = append(all, named{"as base64", inside(base64.RawStdEncoding, text, offset)},
-				named{"as base64url", inside(base64.RawURLEncoding, text, offset)})
-		}
-	}
-	return all
-}
-
-func unquoted(s string) string { return s[1 : len(s)-1] }
-
-// inside returns the characters that the text makes in base64, whatever is around it, when it begins at an offset in a
-// group of three bytes.
-func inside(enc *base64.Encoding, text string, offset int) string {
-	encoded := enc.EncodeToString(append(make([]byte, offset), text...))
-	return encoded[(8*offset+5)/6 : 8*(offset+len(text))/6]
 }
 
 // verbs are the ways in which fmt looks at a value.

@@ -1,8 +1,7 @@
 // Package httpadapter calls HTTP receivers, with a technical client's tokens or as the user of each request.
 //
 // Use this when the receiver is a plain HTTP or REST service and the credential comes from configuration: it checks that
-// the grant fits, and acts for users. Where neither matters, [outgrant.NewClient] does. For OData services see package
-// odata, which knows their CSRF tokens.
+// the grant fits, and acts for users. Where neither matters, [outgrant.NewClient] does.
 package httpadapter
 
 import (

@@ -59,7 +59,7 @@ func demo(ctx context.Context) error {
 	d.step("the receiver rejects the token: another is fetched within the call, which is repeated", 1, 0)
 	service.ClearFaults()
 	service.Inject(oauthtest.Lasting(oauthtest.HTML503()))
-	d.step("the token service is down for 1 second: calls go on", 0, time.Second)
+	d.step("the token service is down for 2 seconds: calls go on", 0, 2*time.Second)
 	service.ClearFaults()
 	if d.err != nil {
 		return d.err

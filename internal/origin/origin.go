@@ -2,7 +2,6 @@
 package origin
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -51,13 +50,4 @@ func Loopback(host string) bool {
 func Clean(u *url.URL) string {
 	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return c.String()
-}
-
-// LoopbackAddr reports whether a network address, host:port or a bare host, is this machine's own.
-func LoopbackAddr(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		host = addr
-	}
-	return Loopback(host)
 }

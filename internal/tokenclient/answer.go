@@ -28,6 +28,9 @@ type Answer struct {
 // largestAnswer bounds an answer's body: tokens with many groups in them are some 10 KiB.
 const largestAnswer = 1 << 20
 
+// longestDescription bounds error_description, in characters.
+const longestDescription = 300
+
 // longestLifetime bounds expires_in, against overflow.
 const longestLifetime = 10 * 365 * 24 * time.Hour
 
@@ -40,11 +43,11 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return nil, failed
 	}
-	members, err := readMembers(resp)
+	members, err := readMembers(resp, o)
 	if err == nil {
 		if code := members["error"]; code != nil && code != "" {
-			failed.Code = errorCode(code, o)
-			failed.Description = o.describe(text(members["error_description"]))
+			failed.Code = o.code(text(code))
+			failed.Description = o.show(text(members["error_description"]), longestDescription)
 			if failed.Code != "" || resp.StatusCode >= 400 {
 				return nil, failed
 			}
@@ -56,7 +59,7 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 	}
 	if err == nil {
 		var answer *Answer
-		if answer, err = grant(members, began); err == nil {
+		if answer, err = o.granted(members, began); err == nil {
 			return answer, nil
 		}
 	}
@@ -64,22 +67,8 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 	return nil, failed
 }
 
-// errorCode returns an error code of RFC 6749 5.2, or "" for anything else.
-func errorCode(member any, o *outgoing) string {
-	code := text(member)
-	for _, r := range code {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return ""
-		}
-	}
-	if len(code) > 100 || o.hide(code) != code {
-		return ""
-	}
-	return code
-}
-
-// grant reads a success (RFC 6749 5.1).
-func grant(members map[string]any, began time.Time) (*Answer, error) {
+// granted reads a success (RFC 6749 5.1).
+func (o *outgoing) granted(members map[string]any, began time.Time) (*Answer, error) {
 	token := &outgrant.Token{AccessToken: outgrant.Secret(text(members["access_token"]))}
 	if token.AccessToken == "" {
 		return nil, errors.New("the answer has no access_token")
@@ -93,7 +82,7 @@ func grant(members map[string]any, began time.Time) (*Answer, error) {
 	case "", "bearer", "bearertoken": // Apigee says BearerToken
 		token.Type = "Bearer"
 	default:
-		return nil, fmt.Errorf("%w %.20q: only Bearer tokens can be sent", outgrant.ErrUnsupportedTokenType, kind)
+		return nil, fmt.Errorf("%w %q: only Bearer tokens can be sent", outgrant.ErrUnsupportedTokenType, o.show(kind, 20))
 	}
 	if life := lifetime(members["expires_in"]); life > 0 {
 		token.Expiry = began.Round(0).Add(life)
@@ -122,7 +111,7 @@ func lifetime(member any) time.Duration {
 	switch v := member.(type) {
 	case float64:
 		seconds = v
-	case string:
+	case string: // also a number that is too large for a float64
 		var err error
 		if seconds, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0
@@ -153,13 +142,13 @@ func scopes(member any) []string {
 }
 
 // readMembers reads the members of an answer in JSON, or as a form like some older services answer.
-func readMembers(resp *http.Response) (map[string]any, error) {
+func readMembers(resp *http.Response, o *outgoing) (map[string]any, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, largestAnswer+1))
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the answer broke off: %w", o.scrub(err))
 	case len(body) > largestAnswer:
 		return nil, errors.New("the answer is larger than 1 MiB")
 	case len(body) == 0:
@@ -171,7 +160,7 @@ func readMembers(resp *http.Response) (map[string]any, error) {
 	case mediaType == "application/x-www-form-urlencoded" || mediaType == "text/plain":
 		return formMembers(string(body))
 	}
-	return nil, fmt.Errorf("the answer is not a token response: its content type is %.40q", mediaType)
+	return nil, fmt.Errorf("the answer is not a token response: its content type is %q", o.show(mediaType, 40))
 }
 
 // jsonMembers is json.Unmarshal, but refuses a member that is there twice: which one counts is anybody's guess.
@@ -180,6 +169,7 @@ func jsonMembers(body []byte) (map[string]any, error) {
 	broken := errors.New("the answer is not valid JSON")
 	members := map[string]any{}
 	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // one number that no float64 holds must not cost the whole answer
 	if _, err := dec.Token(); err != nil {
 		return nil, broken
 	}
@@ -196,7 +186,7 @@ func jsonMembers(body []byte) (map[string]any, error) {
 		if err := dec.Decode(&value); err != nil {
 			return nil, broken
 		}
-		members[name] = value
+		members[name] = plain(value)
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, broken
@@ -205,6 +195,26 @@ func jsonMembers(body []byte) (map[string]any, error) {
 		return nil, broken
 	}
 	return members, nil
+}
+
+// plain makes numbers float64, as encoding/json does, and texts if they are too large for that.
+func plain(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+		return v.String()
+	case map[string]any:
+		for k := range v {
+			v[k] = plain(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	}
+	return value
 }
 
 func formMembers(body string) (map[string]any, error) {

@@ -54,7 +54,7 @@ func TestExpiresIn(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		`3600`: time.Hour, `"3600"`: time.Hour, `" 3600 "`: time.Hour, `3599.5`: 3599500 * time.Millisecond, `"3599.5"`: 3599500 * time.Millisecond, `1e3`: 1000 * time.Second,
 		`0`: 0, `-1`: 0, `"-3600"`: 0, `null`: 0, `"soon"`: 0, `""`: 0, `true`: 0, `[3600]`: 0, `{}`: 0, `"NaN"`: 0, `-1e300`: 0,
-		`1e300`: 10 * 365 * 24 * time.Hour, `"1e999"`: 10 * 365 * 24 * time.Hour, `99999999999999999999`: 10 * 365 * 24 * time.Hour, `"Inf"`: 10 * 365 * 24 * time.Hour,
+		`1e300`: 10 * 365 * 24 * time.Hour, `"1e999"`: 10 * 365 * 24 * time.Hour, `1e400`: 10 * 365 * 24 * time.Hour, `-1e400`: 0, `99999999999999999999`: 10 * 365 * 24 * time.Hour, `"Inf"`: 10 * 365 * 24 * time.Hour,
 	} {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +88,7 @@ func TestAnswers(t *testing.T) {
 		wantCode     string
 		wantRetrying bool
 	}{
+		"a number that is too large":  {200, json, `{"access_token":"access","serial":1e400,"deep":[{"n":1e999}]}`, "", "", false},
 		"plain":                       {200, json, `{"access_token":"access"}`, "", "", false},
 		"201":                         {201, json, `{"access_token":"access"}`, "", "", false},
 		"no content type":             {200, "", `{"access_token":"access"}`, "", "", false},
@@ -168,7 +169,7 @@ func TestAnswers(t *testing.T) {
 func TestOtherMembers(t *testing.T) {
 	t.Parallel()
 	answer, err := ask(t, answering(200, "application/json", `{"access_token":"sentinel-access","refresh_token":"sentinel-refresh","id_token":"sentinel-id",
-		"token_type":"bearer","expires_in":60,"scope":"read  write","instance_url":"https://x.example","n":1,"deep":{"a":[1]},"device_secret":"sentinel-device"}`))
+		"token_type":"bearer","expires_in":60,"scope":"read  write","instance_url":"https://x.example","n":1,"large":1e400,"deep":{"a":[1]},"device_secret":"sentinel-device"}`))
 	require.NoError(t, err)
 	require.Equal(t, "sentinel-refresh", answer.RefreshToken.Reveal())
 	require.Equal(t, "sentinel-id", answer.IDToken.Reveal())
@@ -176,6 +177,7 @@ func TestOtherMembers(t *testing.T) {
 	require.Equal(t, []string{"read", "write"}, token.Scopes)
 	require.Equal(t, "https://x.example", token.Extra("instance_url"))
 	require.EqualValues(t, 1, token.Extra("n"))
+	require.Equal(t, "1e400", token.Extra("large"))
 	for _, never := range []string{"access_token", "refresh_token", "id_token", "device_secret", "expires_in", "scope", "token_type", "absent"} {
 		require.Nil(t, token.Extra(never), never)
 	}

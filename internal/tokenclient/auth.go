@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"reflect"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func CheckAuth(a outgrant.ClientAuth, now time.Time) error {
 	for _, f := range []struct {
 		name       string
 		wants, has bool
-	}{{"ClientSecret", wants.secret, a.Secret != ""}, {"Certificate", wants.certificate, a.Certificate != nil}, {"Key", wants.key, a.Key != nil}} {
+	}{{"ClientSecret", wants.secret, a.Secret != ""}, {"Certificate", wants.certificate, a.Certificate != nil}, {"Key", wants.key, !isNil(a.Key)}} {
 		switch {
 		case f.wants && !f.has:
 			return fmt.Errorf("%s: missing; %s needs it", f.name, a.Method)
@@ -61,6 +62,12 @@ func CheckAuth(a outgrant.ClientAuth, now time.Time) error {
 		return err
 	}
 	return nil
+}
+
+// isNil reports whether there is no key, which a nil *rsa.PrivateKey is not either.
+func isNil(key crypto.Signer) bool {
+	v := reflect.ValueOf(key)
+	return key == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // algorithm returns the JWS algorithm of the client assertion.

@@ -146,6 +146,7 @@ func TestCheckAuth(t *testing.T) {
 	} {
 		require.ErrorContains(t, tokenclient.CheckAuth(auth, time.Now()), want)
 	}
+	require.ErrorContains(t, tokenclient.CheckAuth(outgrant.ClientAuth{Method: outgrant.PrivateKeyJWT, Key: (*rsa.PrivateKey)(nil)}, time.Now()), "Key: missing")
 	require.NoError(t, tokenclient.CheckAuth(outgrant.ClientAuth{Method: outgrant.None}, time.Now()))
 }
 
@@ -192,6 +193,9 @@ func TestRotatedSecret(t *testing.T) {
 	n, err = ask()
 	require.Error(t, err)
 	require.Equal(t, 2, n, "once")
+	n, err = ask()
+	require.Error(t, err)
+	require.Equal(t, 1, n, "and not again, as it is refused too")
 	current.Secret = "newest-secret"
 	_, err = ask()
 	require.NoError(t, err)
@@ -252,21 +256,67 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestOddTransports uses round trippers whose own errors quote the request.
+// quotingError holds a request as debugging round trippers' errors do.
+type quotingError struct {
+	text   string
+	Header http.Header
+	Body   []byte
+	cause  error
+}
+
+func (e quotingError) Error() string { return e.text }
+func (e quotingError) Unwrap() error { return e.cause }
+
+// brokenBody fails while it is read.
+type brokenBody struct{ err error }
+
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
+func (brokenBody) Close() error               { return nil }
+
+// TestOddTransports uses round trippers whose own errors hold the request, in their texts or in their fields.
 func TestOddTransports(t *testing.T) {
 	t.Parallel()
-	rt := roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		body, _ := io.ReadAll(req.Body)
-		return nil, fmt.Errorf("proxy refused %s with %s: %w", req.URL, body, errors.New("broken"))
-	})
-	client, err := tokenclient.New(tokenclient.Config{TokenURL: tokenURL, ClientID: "id", HTTPClient: &http.Client{Transport: rt},
-		Auth: func(context.Context) (outgrant.ClientAuth, error) {
-			return outgrant.ClientAuth{Method: outgrant.ClientSecretPost, Secret: clientSecret}, nil
-		}})
-	require.NoError(t, err)
-	_, err = client.Ask(t.Context(), &tokenclient.Request{})
-	require.ErrorContains(t, err, "not shown")
-	oauthtest.AssertNoSecrets(t, []string{clientSecret}, err)
+	for name, texts := range map[string]func(body string) string{
+		"nothing in the text": func(string) string { return "boom" },
+		"as it is":            func(body string) string { return body },
+		"quoted":              func(body string) string { return fmt.Sprintf("%q", body) },
+		"base64":              func(body string) string { return base64.StdEncoding.EncodeToString([]byte("x" + body)) },
+		"escaped":             func(body string) string { return strings.ToLower(url.QueryEscape(body)) },
+	} {
+		for _, json := range []bool{true, false} {
+			for where, rt := range map[string]func(error) roundTripFunc{
+				"error": func(err error) roundTripFunc { return func(*http.Request) (*http.Response, error) { return nil, err } },
+				"body": func(err error) roundTripFunc {
+					return func(*http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Body: brokenBody{err}}, nil
+					}
+				},
+				"content type": func(err error) roundTripFunc {
+					return func(*http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/" + err.Error()}}, Body: io.NopCloser(strings.NewReader("<"))}, nil
+					}
+				},
+			} {
+				t.Run(fmt.Sprint(name, "/", where, "/JSON ", json), func(t *testing.T) {
+					t.Parallel()
+					const secret = `pa"ss&w\ord<>`
+					client, err := tokenclient.New(tokenclient.Config{TokenURL: tokenURL, ClientID: "id",
+						HTTPClient: &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+							body, _ := io.ReadAll(req.Body)
+							return rt(quotingError{texts(string(body)), req.Header, body, context.Canceled})(req)
+						})},
+						Auth: func(context.Context) (outgrant.ClientAuth, error) {
+							return outgrant.ClientAuth{Method: outgrant.ClientSecretPost, Secret: secret}, nil
+						}})
+					require.NoError(t, err)
+					_, err = client.Ask(t.Context(), &tokenclient.Request{JSON: json})
+					require.Error(t, err)
+					oauthtest.AssertNoSecrets(t, []string{secret}, err)
+					require.Equal(t, where != "content type", errors.Is(err, context.Canceled), "what it is can be asked all the same")
+				})
+			}
+		}
+	}
 }
 
 type roundTripFunc func(*http.Request) (*http.Response, error)

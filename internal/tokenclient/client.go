@@ -3,7 +3,6 @@ package tokenclient
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -41,8 +41,7 @@ type Client struct {
 	http         *http.Client
 	certificates CertificateTransports
 
-	mu       sync.Mutex
-	lastGood *outgrant.ClientAuth // what the token service last took
+	accepted atomic.Pointer[outgrant.ClientAuth] // what the token service last took
 }
 
 // Request is one token request. The client authentication is added to it.
@@ -60,7 +59,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.ClientID == "" {
+	if strings.TrimSpace(cfg.ClientID) == "" {
 		return nil, errors.New("ClientID: missing")
 	}
 	c := &Client{cfg: cfg, url: u, http: &http.Client{}}
@@ -68,10 +67,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTPClient != nil {
 		*c.http = *cfg.HTTPClient
 	}
-	c.certificates.Base = c.http.Transport
+	// Nobody can close the connections of these transports, so they do not stay long.
+	c.certificates.Base, c.certificates.KeepIdle = c.http.Transport, 10*time.Second
 	// A redirected token request would hand the client's secret to whoever is named there.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	if cfg.Timeout <= 0 {
+		c.cfg.Timeout = 30 * time.Second
+	}
 	if cfg.Hooks == nil {
 		c.cfg.Hooks = &outgrant.Hooks{}
 	}
@@ -94,12 +96,26 @@ func CheckURL(field, raw string, allowInsecureHTTP bool) (*url.URL, error) {
 		return nil, fmt.Errorf("%s: must not carry a user name or password: use the client id and secret", field)
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		return nil, fmt.Errorf("%s: must not have a fragment", field)
+	case !validPort(u.Port()):
+		return nil, fmt.Errorf("%s: there is no such port", field)
+	case !validQuery(u.RawQuery):
+		return nil, fmt.Errorf("%s: the query is malformed", field)
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("%s: scheme must be https", field)
 	case !allowInsecureHTTP && !origin.Secure(u):
 		return nil, fmt.Errorf("%s: %s: %w", field, origin.Clean(u), outgrant.ErrInsecureURL)
 	}
 	return u, nil
+}
+
+func validPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
+}
+
+func validQuery(query string) bool {
+	_, err := url.ParseQuery(query)
+	return err == nil
 }
 
 // Describe returns the credential that the client asks for.
@@ -120,24 +136,22 @@ func (c *Client) Ask(ctx context.Context, req *Request) (*Answer, error) {
 		return nil, c.fail(fmt.Errorf("client authentication: %w", err))
 	}
 	answer, err := c.askAs(ctx, req, auth)
-	if last := c.lastAccepted(); last != nil && clientRefused(err) && !sameAuth(*last, auth) && CheckAuth(*last, time.Now()) == nil {
-		if again, err2 := c.askAs(ctx, req, *last); err2 == nil {
-			return again, nil
-		}
+	if err == nil {
+		c.accepted.Store(&auth)
+		return answer, nil
+	}
+	last := c.accepted.Load()
+	if last == nil || !clientRefused(err) || sameAuth(*last, auth) || CheckAuth(*last, time.Now()) != nil {
 		return nil, err
 	}
-	if err == nil {
-		c.mu.Lock()
-		c.lastGood = &auth
-		c.mu.Unlock()
+	again, errAgain := c.askAs(ctx, req, *last)
+	if clientRefused(errAgain) {
+		c.accepted.Store(nil) // no longer
 	}
-	return answer, err
-}
-
-func (c *Client) lastAccepted() *outgrant.ClientAuth {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lastGood
+	if errAgain != nil {
+		return nil, err
+	}
+	return again, nil
 }
 
 // clientRefused reports whether the token service did not accept the client authentication: by its answer, or by a

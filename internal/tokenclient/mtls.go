@@ -16,7 +16,8 @@ import (
 // go on with the certificate that they were made with. The present and the previous one are kept. It is safe for
 // concurrent use.
 type CertificateTransports struct {
-	Base http.RoundTripper // *http.Transport, or nil for http.DefaultTransport
+	Base     http.RoundTripper // *http.Transport, or nil for http.DefaultTransport
+	KeepIdle time.Duration     // how long a connection is kept open without use; 0: as Base does
 
 	mu   sync.Mutex
 	kept []certificateTransport // newest last
@@ -39,6 +40,9 @@ func (t *CertificateTransports) For(certificate *tls.Certificate) (*http.Transpo
 	transport, err := presenting(t.Base, certificate)
 	if err != nil {
 		return nil, err
+	}
+	if t.KeepIdle > 0 {
+		transport.IdleConnTimeout = t.KeepIdle
 	}
 	if len(t.kept) == 2 {
 		t.kept[0].transport.CloseIdleConnections()
@@ -64,6 +68,9 @@ func presenting(base http.RoundTripper, certificate *tls.Certificate) (*http.Tra
 	t, ok := base.(*http.Transport)
 	if !ok {
 		return nil, errors.New("HTTPClient: its Transport must be a *http.Transport, to be given the TLS client certificate")
+	}
+	if t.DialTLSContext != nil || t.DialTLS != nil { //nolint:staticcheck // deprecated, and used all the same
+		return nil, errors.New("HTTPClient: its Transport dials TLS itself, so it cannot be given the TLS client certificate")
 	}
 	t = t.Clone()
 	if certificate == nil {

@@ -1,15 +1,14 @@
 package tokenclient
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
-	"unicode"
+	"slices"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/internal/display"
+	"github.com/outgrant/outgrant/internal/secrettext"
 )
 
 // outgoing is what is sent, and what of it must not come back in an error.
@@ -24,52 +23,47 @@ func (o *outgoing) keep(s outgrant.Secret) {
 	o.secrets = append(o.secrets[:len(o.secrets):len(o.secrets)], s) // the caller's array stays as it is
 }
 
-// shortestSecret: shorter ones would be found everywhere, and are no secrets.
-const shortestSecret = 4
-
-// hide replaces every secret of the request, in whatever encoding it was sent, in a text of the answer.
-func (o *outgoing) hide(text string) string {
-	for _, s := range o.secrets {
-		for _, form := range encodings(s.Reveal()) {
-			text = strings.ReplaceAll(text, form, "[redacted]")
-		}
-	}
-	return text
+// quotes reports whether a text quotes a secret of the request.
+func (o *outgoing) quotes(text string) bool {
+	return slices.ContainsFunc(o.secrets, func(s outgrant.Secret) bool {
+		_, found := secrettext.Of(s.Reveal()).In(text)
+		return found
+	})
 }
 
-func encodings(s string) []string {
-	if len(s) < shortestSecret {
-		return nil
+const withheld = "(not shown: it quotes a secret)"
+
+// show makes a text of the token service fit to be shown: one line, not long, and nothing if it quotes a secret.
+func (o *outgoing) show(text string, most int) string {
+	if o.quotes(text) {
+		return withheld
 	}
-	quoted, _ := json.Marshal(s)
-	return []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`),
-		base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s))}
+	return display.Line(text, most)
 }
 
-// scrub makes an error of the HTTP client fit to be shown. A url.Error holds the URL with its query, so its cause
-// is taken; a cause that quotes a secret all the same (a custom RoundTripper's, say) is replaced.
+// code returns an error code of the token service, or "" for what is none.
+func (o *outgoing) code(text string) string {
+	if o.quotes(text) {
+		return ""
+	}
+	return display.Code(text)
+}
+
+// scrub makes an error of the HTTP client fit to be shown. A url.Error holds the URL with its query, so its cause is
+// taken, and of that the text, as a custom RoundTripper's error can hold the whole request.
 func (o *outgoing) scrub(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
-	if text := err.Error(); o.hide(text) != text {
-		return errors.New("the request failed, with an error that held a secret and is not shown")
-	}
-	return err
+	return &cause{o.show(err.Error(), 500), func() error { return err }}
 }
 
-const longestDescription = 300
-
-// describe makes a text of the token service fit to be shown: no secret of ours, one line, not long.
-func (o *outgoing) describe(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(o.hide(text), "?"))
-	if r := []rune(text); len(r) > longestDescription {
-		text = string(r[:longestDescription]) + "..."
-	}
-	return strings.TrimSpace(text)
+// cause is an error that is known for what it is but prints its text alone, in whatever way it is printed.
+type cause struct {
+	text     string
+	original func() error // a function, where fmt does not look
 }
+
+func (c *cause) Error() string        { return c.text }
+func (c *cause) Is(target error) bool { return errors.Is(c.original(), target) }
+func (c *cause) As(target any) bool   { return errors.As(c.original(), target) }

@@ -1,0 +1,105 @@
+// Package secrettext finds a secret in a text, in whatever form it takes on its way there.
+package secrettext
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Shortest is the length of the shortest secret that is looked for: shorter ones would be found everywhere.
+const Shortest = 4
+
+// Forms are what a secret can look like.
+type Forms []form
+
+type form struct{ name, text string }
+
+// Of returns the forms of a secret: none of one that is too short.
+func Of(secret string) Forms {
+	if len(secret) < Shortest {
+		return nil
+	}
+	b := []byte(secret)
+	quoted, _ := json.Marshal(secret)
+	forms := Forms{
+		{"as it is", secret},
+		{"query-escaped", url.QueryEscape(secret)}, {"path-escaped", url.PathEscape(secret)},
+		{"quoted by JSON", unquoted(string(quoted))}, {"quoted by Go", unquoted(strconv.Quote(secret))},
+		{"quoted in ASCII", unquoted(strconv.QuoteToASCII(secret))},
+		{"as hex", hex.EncodeToString(b)}, {"as HEX", fmt.Sprintf("%X", b)}, {"as spaced hex", fmt.Sprintf("% x", b)},
+		{"as bytes", strings.Trim(fmt.Sprint(b), "[]")},
+		{"as Go bytes", strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", b), "[]byte{"), "}")},
+	}
+	// What is in base64 was escaped before in a Basic header (RFC 6749 2.3.1) or a form, and quoted in a JSON document.
+	for _, text := range []string{secret, url.QueryEscape(secret), unquoted(string(quoted))} {
+		for offset := range 3 {
+			forms = append(forms, form{"as base64", inside(base64.RawStdEncoding, text, offset)},
+				form{"as base64url", inside(base64.RawURLEncoding, text, offset)})
+		}
+	}
+	return forms
+}
+
+func unquoted(s string) string { return s[1 : len(s)-1] }
+
+// inside returns the characters that the text makes in base64, whatever is around it, when it begins at an offset in a
+// group of three bytes.
+func inside(enc *base64.Encoding, text string, offset int) string {
+	encoded := enc.EncodeToString(append(make([]byte, offset), text...))
+	return encoded[(8*offset+5)/6 : 8*(offset+len(text))/6]
+}
+
+// In reports whether a text holds the secret, and in which form. A text that is escaped for URLs, however often, or for
+// HTML is looked at unescaped, too.
+func (f Forms) In(text string) (name string, found bool) {
+	for _, text := range readings(text) {
+		for _, form := range f {
+			if strings.Contains(text, form.text) {
+				return form.name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// readings returns the text and what is left of it as escapes are taken away.
+func readings(text string) []string {
+	all := []string{text}
+	add := func(next string) {
+		if next != all[len(all)-1] {
+			all = append(all, next)
+		}
+	}
+	add(html.UnescapeString(text))
+	add(strings.ReplaceAll(strings.ReplaceAll(text, `\"`, `"`), `\\`, `\`)) // quoted by others, who leave HTML's characters alone
+	for range 3 {
+		add(percentDecoded(all[len(all)-1]))
+	}
+	add(percentDecoded(strings.ReplaceAll(text, "+", " ")))
+	return all
+}
+
+// percentDecoded replaces what is a percent escape and leaves the rest.
+func percentDecoded(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
