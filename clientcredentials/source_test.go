@@ -180,6 +180,10 @@ func TestNewNamesTheFieldThatIsWrong(t *testing.T) {
 			withCertificate(certificate)(c)
 			c.HTTPClient = &http.Client{Transport: &outgrant.Transport{}}
 		}, "HTTPClient: "},
+		"transport that dials TLS itself": {func(c *clientcredentials.Config) {
+			withCertificate(certificate)(c)
+			c.HTTPClient = &http.Client{Transport: &http.Transport{DialTLSContext: (&tls.Dialer{}).DialContext}}
+		}, "HTTPClient: "},
 		"scope with a blank":    {func(c *clientcredentials.Config) { c.Scopes = []string{"a b"} }, "Scopes: "},
 		"empty scope":           {func(c *clientcredentials.Config) { c.Scopes = []string{""} }, "Scopes: "},
 		"21 params":             {params(many...), "Params: 21"},

@@ -69,7 +69,8 @@ func presenting(base http.RoundTripper, certificate *tls.Certificate) (*http.Tra
 	if !ok {
 		return nil, errors.New("HTTPClient: its Transport must be a *http.Transport, to be given the TLS client certificate")
 	}
-	if t.DialTLSContext != nil || t.DialTLS != nil { //nolint:staticcheck // deprecated, and used all the same
+	//lint:ignore SA1019 deprecated, and used all the same
+	if t.DialTLSContext != nil || t.DialTLS != nil {
 		return nil, errors.New("HTTPClient: its Transport dials TLS itself, so it cannot be given the TLS client certificate")
 	}
 	t = t.Clone()
