@@ -33,6 +33,9 @@ type CacheOptions struct {
 	Hooks *Hooks
 }
 
+// longestFetch bounds FetchTimeout, against overflow.
+const longestFetch = 24 * time.Hour
+
 // Cached returns a source that keeps the token of src until it ends, refreshes it ahead of that, and lets
 // all its callers share one fetch. opts may be nil; it is copied. The sources that outgrant's grants make
 // are cached already.
@@ -47,6 +50,7 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 	if c.opts.FetchTimeout <= 0 {
 		c.opts.FetchTimeout = 30 * time.Second
 	}
+	c.opts.FetchTimeout = min(c.opts.FetchTimeout, longestFetch)
 	if c.opts.Hooks == nil {
 		c.opts.Hooks = &Hooks{}
 	}
@@ -71,14 +75,17 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 //   - While a valid token is there, Token returns it at once, also when a refresh is under way or fails.
 //   - Without one, all callers share one fetch. It has a context of its own, ended by FetchTimeout alone;
 //     each caller leaves when its own context ends, and the fetch goes on for the others. A source that ignores
-//     its context holds nobody up for longer than that, nor is it asked again beside itself.
+//     its context holds nobody up for half a second longer, nor is it asked again beside itself.
+//   - A refresh that is still under way when the token ends is given up then, or two seconds after it began, and
+//     one fetch more is made, so that one request that hangs is not noticed.
 //   - A failed fetch is remembered: until the next attempt (from 250 ms, doubled each time to 30 s; from 1 s
-//     to 1 min where the error is permanent; or Retry-After, up to 5 min) callers get its error at once. When a
-//     token ends that could not be refreshed, one attempt is made all the same.
-//   - A token of life L is refreshed W = min(RefreshBefore, L/2) before its end and not served in its last
+//     to 1 min where the error is permanent; up to a quarter less; or Retry-After, up to 5 min) callers get its
+//     error at once. When a token ends that could not be refreshed, one attempt is made all the same.
+//   - A token that has the life L when it arrives is refreshed W = min(RefreshBefore, L/2) before its end and not served in its last
 //     min(10 s, L/10, W/2). So a time T costs at most 1 + T/(L-W) token requests, however short the lives are.
 //   - A token service that hands the same token back is asked again shortly before that token ends (10 s, then
-//     1 s) and when it has ended, at most once a second: a time T costs at most 1 + 5T/L token requests.
+//     1 s) and when it has ended, at most once a second: a time T costs at most 1 + 5T/L token requests. Such a
+//     token is served to its very end, and for a second at least.
 type CachedSource struct {
 	state      atomic.Pointer[state]
 	clock      clock
@@ -106,24 +113,23 @@ func (c *CachedSource) slow(ctx context.Context) (*Token, error) {
 		if st, now := c.state.Load(), c.clock.now(); !st.usable(now) && st.failing(now) {
 			return nil, st.failure.err
 		}
-		token, f, err := c.boardOrServe(ctx)
-		if f == nil {
+		token, o, err := c.serveOrBoard(ctx)
+		if o == nil {
 			return token, err
 		}
 		select {
-		case <-f.done:
+		case <-o.done:
 		case <-ctx.Done():
 			return nil, c.abandoned(ctx)
 		}
-		if f.err != nil && f.background && ctx.Err() == nil {
-			continue // it was begun when there was time; now the token has ended, and one fetch more is due
+		if !o.again || ctx.Err() != nil {
+			return o.token, o.err
 		}
-		return f.token, f.err
 	}
 }
 
-// boardOrServe returns what can be served, or the flight to wait for.
-func (c *CachedSource) boardOrServe(ctx context.Context) (*Token, *flight, error) {
+// serveOrBoard returns what can be served, or what to wait for.
+func (c *CachedSource) serveOrBoard(ctx context.Context) (*Token, *outcome, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st, now := c.state.Load(), c.clock.now()
@@ -140,7 +146,7 @@ func (c *CachedSource) boardOrServe(ctx context.Context) (*Token, *flight, error
 	case c.flight == nil:
 		c.takeOff(ctx, now)
 	}
-	return nil, c.flight, nil
+	return nil, c.flight.outcome, nil
 }
 
 func (c *CachedSource) abandoned(ctx context.Context) error {
@@ -163,21 +169,21 @@ func (c *CachedSource) Invalidate(rejected *Token) {
 	st, now := c.state.Load(), c.clock.now()
 	known := st.rejected != nil && st.rejected.AccessToken == rejected.AccessToken
 	current := st.token != nil && st.token.AccessToken == rejected.AccessToken
-	inFlight := c.flight != nil && c.flight.refused == ""
-	if known || !current && !inFlight {
+	if known || !current {
 		c.mu.Unlock()
 		return
 	}
 	spent := c.budget.spend(now)
-	if spent && inFlight {
-		c.flight.refused = rejected.AccessToken
-	}
-	if spent && current {
-		c.replace(st.reject(now))
+	keep := !spent || st.failing(now) || c.flight != nil && c.flight.overdue
+	if spent {
+		c.replace(st.reject(keep))
+		if c.flight != nil {
+			c.bePatient(c.flight)
+		}
 	}
 	c.mu.Unlock()
-	if hook := c.opts.Hooks.Invalidated; hook != nil && current {
-		hook(InvalidateEvent{Credential: c.credential, Kept: !spent})
+	if hook := c.opts.Hooks.Invalidated; hook != nil {
+		hook(InvalidateEvent{Credential: c.credential, Kept: keep})
 	}
 }
 

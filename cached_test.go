@@ -278,7 +278,7 @@ func TestHooks(t *testing.T) {
 		_, _ = cached.Token(t.Context())
 		synctest.Wait()
 		cached.Invalidate(token)
-		require.Equal(t, []string{"start false", "done false false false true", "start true", "done true true false false", "invalidated false"}, events)
+		require.Equal(t, []string{"start false", "done false false false true", "start true", "done true true false false", "invalidated true"}, events)
 	})
 }
 

@@ -42,10 +42,10 @@ func (c *clock) now() instant {
 }
 
 func (c *clock) lookAtWall() {
-	now := time.Now() // one call for both readings, so that nothing comes between them
+	last := c.offset.Load() // before the clocks, so that a call that is delayed here cannot store an old offset
+	now := time.Now()       // one call for both readings, so that nothing comes between them
 	mono := now.Sub(c.base)
 	offset := c.wallOf(now).UnixNano() - int64(mono)
-	last := c.offset.Load()
 	const noise = 100 * time.Millisecond // a wall clock that is slewed runs ahead by far less in a second
 	if c.offset.CompareAndSwap(last, offset) && offset-last > int64(noise) {
 		c.slept.Add(offset - last)

@@ -7,67 +7,99 @@ import (
 	"time"
 )
 
-// flight is a fetch that callers share.
+// flight is a fetch that callers share. Its fields are guarded by the mutex of its source.
 type flight struct {
-	done       chan struct{}   // closed with the outcome
-	ctx        context.Context // its own
-	cancel     context.CancelFunc
-	trigger    context.Context // of the call that started it, for hooks
-	background bool            // a valid token was there at the start
-	refused    Secret          // rejected by a receiver meanwhile
-	overdue    bool            // the outcome is a failure, but it goes on and may bring a token yet
-	token      *Token          // the outcome: this or an error
-	err        error
+	*outcome
+	timely   bool        // a token was served while it was under way
+	overdue  bool        // callers got a failure, but it goes on and may bring a token yet
+	patience *time.Timer // runs while there is a rejected token that is better than none
 }
 
-// returnTime is how long a source may take to return when its context has ended.
-const returnTime = 500 * time.Millisecond
+// outcome is what those who wait for a flight get.
+type outcome struct {
+	done  chan struct{} // closed when the rest is set
+	token *Token        // this or an error
+	err   error
+	again bool // it began in time; since then the token has ended, and one fetch more is due
+}
 
-// reservePatience is how long callers wait for another token while there is a rejected one that is better than none.
-const reservePatience = 2 * time.Second
+func newOutcome() *outcome { return &outcome{done: make(chan struct{})} }
+
+// settle gives those who wait an outcome. Who comes later waits for the next.
+func (f *flight) settle(token *Token, err error, again bool) {
+	f.token, f.err, f.again = token, err, again
+	close(f.done)
+	f.outcome = newOutcome()
+}
+
+const (
+	// returnTime is how long a source may take to return when its context has ended.
+	returnTime = 500 * time.Millisecond
+	// patience is how long callers wait at most for a fetch that is not the only hope: there is a rejected token that
+	// is better than none, or the fetch began while the token was valid and another can begin now.
+	patience = 2 * time.Second
+)
 
 // takeOff starts a flight. c.mu is held and none is under way.
 func (c *CachedSource) takeOff(trigger context.Context, now instant) {
 	st := c.state.Load()
-	f := &flight{done: make(chan struct{}), trigger: trigger, background: st.usable(now)}
+	f := &flight{outcome: newOutcome(), timely: st.usable(now)}
 	timeout := c.opts.FetchTimeout
-	if f.background { // when the token ends, a fetch that hangs must not be in the way of one that does not
-		timeout = min(timeout, max(st.ends-now, time.Second))
+	if f.timely { // when the token ends, a fetch that hangs must not be in the way of one that does not
+		timeout = min(timeout, max(st.ends-now, patience))
 		c.replace(st.busy())
+	} else if st.rejected != nil {
+		c.bePatient(f)
 	}
-	patience := timeout + returnTime
-	if !f.background && st.rejected != nil && now < st.reserve {
-		patience = min(patience, reservePatience)
-	}
-	f.ctx, f.cancel = context.WithTimeout(context.Background(), timeout)
 	c.flight = f
-	alarm := time.AfterFunc(patience, func() { c.giveUpOn(f, patience) })
-	go c.fly(f, st.rejected, alarm)
+	alarm := time.AfterFunc(timeout+returnTime, func() { c.giveUpOn(f, timeout) })
+	event := FetchEvent{Credential: c.credential, Trigger: hiddenContext(func() context.Context { return trigger }), Background: f.timely}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	go func() {
+		defer cancel()
+		defer alarm.Stop()
+		c.fly(ctx, f, st.rejected, event)
+	}()
 }
 
-// giveUpOn gives callers an outcome when the source has given none for too long. The flight goes on, and no other
-// starts beside it; it may still bring a token.
-func (c *CachedSource) giveUpOn(f *flight, patience time.Duration) {
+// bePatient serves the rejected token if the flight brings no other soon. c.mu is held.
+func (c *CachedSource) bePatient(f *flight) {
+	if f.patience == nil {
+		f.patience = time.AfterFunc(patience, func() { c.fallBackOn(f) })
+	}
+}
+
+func (c *CachedSource) fallBackOn(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flight != f {
-		return // it has just landed
+	st := c.state.Load()
+	if c.flight != f || st.token != nil || c.clock.now() >= st.reserve {
+		return
 	}
-	f.overdue = true
-	c.fail(f, c.tokenError(fmt.Errorf("no answer within %s: %w", patience, context.DeadlineExceeded)))
-	close(f.done)
+	next := st.fallBack()
+	c.replace(next)
+	f.timely = true
+	f.settle(next.token, nil, false)
+}
+
+// giveUpOn gives callers a failure when the source ignores the end of its context. The flight goes on, and no other
+// starts beside it; it may still bring a token.
+func (c *CachedSource) giveUpOn(f *flight, timeout time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight == f { // else it has just landed
+		f.overdue = true
+		c.fail(f, c.tokenError(fmt.Errorf("no answer within %s: %w", timeout, context.DeadlineExceeded)))
+	}
 }
 
 // fly fetches on a context of its own: no caller's end stops it, no caller's values reach the token service.
-func (c *CachedSource) fly(f *flight, rejected *Token, alarm *time.Timer) {
+func (c *CachedSource) fly(ctx context.Context, f *flight, rejected *Token, event FetchEvent) {
 	began := time.Now()
-	event := FetchEvent{Credential: c.credential, Trigger: hiddenContext(func() context.Context { return f.trigger }), Background: f.background}
 	var token *Token
 	err := errNoReturn
 	defer func() { // also after a panic and runtime.Goexit, so that nobody waits for ever
-		alarm.Stop()
 		c.land(f, token, err, &event)
-		f.cancel()
 		if hook := c.opts.Hooks.FetchDone; hook != nil {
 			event.Duration = time.Since(began)
 			hook(event)
@@ -76,9 +108,10 @@ func (c *CachedSource) fly(f *flight, rejected *Token, alarm *time.Timer) {
 	if hook := c.opts.Hooks.FetchStart; hook != nil {
 		hook(event)
 	}
-	token, err = c.fetch(f.ctx, rejected)
-	if err == nil && c.wasRefused(f, token) {
-		token, err = c.fetch(f.ctx, token)
+	token, err = c.fetch(ctx, rejected)
+	// A receiver may have rejected meanwhile just what it brings.
+	if now := c.state.Load().rejected; err == nil && now != nil && now != rejected && now.AccessToken == token.AccessToken {
+		token, err = c.fetch(ctx, now)
 	}
 }
 
@@ -97,43 +130,42 @@ func (c *CachedSource) fetch(ctx context.Context, rejected *Token) (token *Token
 	return token, err
 }
 
-// wasRefused reports whether a receiver rejected the token while the flight that brings it was under way.
-func (c *CachedSource) wasRefused(f *flight, token *Token) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return f.refused == token.AccessToken
-}
-
 // land makes the outcome of a flight visible to callers and completes the event.
 func (c *CachedSource) land(f *flight, token *Token, err error, event *FetchEvent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flight = nil
-	if err == nil {
-		st := c.state.Load()
-		event.Expiry, event.SameToken = token.Expiry, st.same(token)
-		next := st.accept(token, c.life(token), c.opts.RefreshBefore, c.clock.now())
-		c.replace(next)
-		if !f.overdue {
-			f.token = next.token
-			close(f.done)
+	if f.patience != nil {
+		f.patience.Stop()
+	}
+	if err != nil {
+		if f.overdue { // callers know already
+			c.replace(c.state.Load().resume(c.clock.now()))
+		} else {
+			c.fail(f, err)
 		}
+		event.Err, event.NextAttempt = err, c.clock.time(c.state.Load().failure.retry)
 		return
 	}
-	if !f.overdue { // else it is counted already
-		c.fail(f, err)
-		close(f.done)
-	}
-	event.Err, event.NextAttempt = err, c.clock.time(c.state.Load().failure.retry)
+	st := c.state.Load()
+	event.Expiry, event.SameToken = token.Expiry, st.same(token)
+	next := st.accept(token, c.life(token), c.opts.RefreshBefore, c.clock.now())
+	c.replace(next)
+	f.settle(next.token, nil, false)
 }
 
 // fail makes a failure the outcome of a flight. c.mu is held.
 func (c *CachedSource) fail(f *flight, err error) {
 	now := c.clock.now()
-	next := c.state.Load().fail(err, f.background, now)
+	next := c.state.Load().fail(err, f.timely, now)
+	if c.flight == f {
+		next.attention = next.ends // nothing can be done until it has landed
+	}
 	c.replace(next)
-	if f.err = err; next.usable(now) {
-		f.token, f.err = next.token, nil
+	if next.usable(now) {
+		f.settle(next.token, nil, false)
+	} else {
+		f.settle(nil, err, !next.failing(now))
 	}
 }
 

@@ -71,7 +71,7 @@ func (e FetchEvent) MarshalJSON() ([]byte, error) { return json.Marshal(e.String
 // InvalidateEvent is a token that a receiver rejected.
 type InvalidateEvent struct {
 	Credential
-	Kept bool // too many tokens were rejected lately: this one stays until it ends
+	Kept bool // it stays for now: too many tokens were rejected lately, or the token service is away
 }
 
 // CertificateEvent is a client certificate that will end soon.

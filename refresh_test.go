@@ -104,7 +104,7 @@ func TestHangInTheRefreshWindowIsNotNoticed(t *testing.T) {
 				require.NoError(t, err)
 				longest, _, err := callDuring(5, 2*life, func() error { _, err := cached.Token(t.Context()); return err })
 				require.NoError(t, err)
-				require.LessOrEqual(t, longest, time.Second, "no longer than a refresh that begins at the end may take")
+				require.LessOrEqual(t, longest, 2*time.Second, "no longer than a refresh may take that is not the only hope")
 				if life >= 10*time.Second {
 					require.LessOrEqual(t, longest, 10*time.Millisecond)
 				}

@@ -69,9 +69,10 @@ func (st *state) accept(token *Token, life, refreshBefore time.Duration, now ins
 	switch {
 	case life == never:
 		next.expires, next.ends, next.attention = never, never, never
-	case same && now+life < st.expires+longerLife:
+	case same && st.expires != never && now+life < st.expires+longerLife:
 		// The token service has no other yet. It can be expected to have one shortly before this one ends.
-		next.expires = now + max(life, sameTokenPause)
+		life = max(life, sameTokenPause)
+		next.expires = now + life
 		next.ends = next.expires
 		next.attention = max(next.ends-min(leeway, life/10), now+sameTokenPause)
 	default:
@@ -84,10 +85,17 @@ func (st *state) accept(token *Token, life, refreshBefore time.Duration, now ins
 	return next
 }
 
-// fail is the state after a fetch failed.
-func (st *state) fail(err error, background bool, now instant) *state {
+// fallBack is the state in which the rejected token is served while a fetch is under way.
+func (st *state) fallBack() *state {
 	next := *st
 	next.replaced = make(chan struct{})
+	next.token, next.ends, next.attention = st.rejected, st.reserve, st.reserve
+	return &next
+}
+
+// fail is the state after a fetch failed, which was timely if a token was served while it was under way.
+func (st *state) fail(err error, timely bool, now instant) *state {
+	next := *st
 	if next.rejected != nil && now < next.reserve && isTemporary(err) {
 		next.token, next.ends = next.rejected, next.reserve // better than none
 	}
@@ -96,23 +104,30 @@ func (st *state) fail(err error, background bool, now instant) *state {
 		f.count = st.failure.count + 1
 	}
 	f.retry = now + backOff(err, f.count)
-	if background || next.usable(now) {
+	if next.usable(now) || timely && next.token != nil {
 		f.retry = min(f.retry, next.ends) // when the token ends the token service may be back
 	}
 	next.failure = f
+	return next.resume(now)
+}
+
+// resume is the state after a failure when another fetch can be begun.
+func (st *state) resume(now instant) *state {
+	next := *st
+	next.replaced = make(chan struct{})
 	next.attention = 0
 	if next.usable(now) {
-		next.attention = f.retry
+		next.attention = min(next.failure.retry, next.ends)
 	}
 	return &next
 }
 
-// reject is the state after a receiver rejected the token.
-func (st *state) reject(now instant) *state {
+// reject is the state after a receiver rejected the token. keep: nothing better is to be had for now.
+func (st *state) reject(keep bool) *state {
 	next := *st
 	next.replaced = make(chan struct{})
 	next.rejected, next.reserve = st.token, st.ends
-	if !st.failing(now) { // else the token service was just found to be away: nothing better is to be had
+	if !keep {
 		next.token, next.attention, next.ends = nil, 0, 0
 	}
 	return &next

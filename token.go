@@ -36,8 +36,8 @@ func (t *Token) Extra(key string) any {
 	return withoutSecrets(t.extra[key])
 }
 
-// WithExtra returns a copy of t whose other members are those of m, copied, without those, at any
-// depth, whose names say that they are secret: names that end in token, secret, password or
+// WithExtra returns a copy of t whose other members are those of m, as encoding/json makes them: copied, and
+// at any depth without those whose names say that they are secret: names that end in token, secret, password or
 // assertion, or the plural of that.
 func (t *Token) WithExtra(m map[string]any) *Token {
 	c := Token{}

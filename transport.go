@@ -102,7 +102,7 @@ func (t *Transport) repeat(req *http.Request, refused *http.Response, src TokenS
 			return refused, nil
 		}
 	}
-	discard(refused)
+	_ = refused.Body.Close() // unread: it may never end
 	return t.send(req, next, body)
 }
 
@@ -215,14 +215,6 @@ func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
-}
-
-// discard closes an answer's body after reading a short one, so that its connection can be used again.
-func discard(resp *http.Response) {
-	if n := resp.ContentLength; n > 0 && n <= 4<<10 {
-		_, _ = io.CopyN(io.Discard, resp.Body, n)
-	}
-	_ = resp.Body.Close()
 }
 
 // Format prints the type and its source's credential, for every verb and flag.

@@ -41,7 +41,7 @@ func (c *Config) ReceiverTransport(base *http.Transport) (*ReceiverTransport, er
 	return t, nil
 }
 
-// RoundTrip sends req on a connection with the certificate that its token came by.
+// RoundTrip sends req on a connection with the certificate that was the current one when its token was first seen.
 func (t *ReceiverTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	transport, err := t.transportFor(req)
 	if err != nil {

@@ -77,7 +77,7 @@ func readings(text string) []string {
 		}
 	}
 	add(html.UnescapeString(text))
-	add(strings.ReplaceAll(strings.ReplaceAll(text, `\"`, `"`), `\\`, `\`)) // quoted by others, who leave HTML's characters alone
+	add(backslashDecoded(text)) // JSON escapes more characters in one library than in another
 	for range 3 {
 		add(percentDecoded(all[len(all)-1]))
 	}
@@ -100,6 +100,36 @@ func percentDecoded(s string) string {
 			}
 		}
 		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// backslashDecoded replaces the escapes of a JSON text.
+func backslashDecoded(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		switch c := s[i]; c {
+		case 'n':
+			b.WriteByte('\n')
+		case 'r':
+			b.WriteByte('\r')
+		case 't':
+			b.WriteByte('\t')
+		case 'u':
+			if i+4 < len(s) {
+				if r, err := strconv.ParseUint(s[i+1:i+5], 16, 16); err == nil {
+					b.WriteRune(rune(r))
+					i += 4
+				}
+			}
+		default:
+			b.WriteByte(c)
+		}
 	}
 	return b.String()
 }

@@ -31,7 +31,7 @@ func TestIn(t *testing.T) {
 	for name, text := range map[string]string{
 		"as it is": odd, "query": query, "lower-case query": strings.ToLower(query), "path": url.PathEscape(odd),
 		"as a browser escapes": strings.ReplaceAll(query, "+", "%20"), "escaped three times": url.QueryEscape(url.PathEscape(query)),
-		"JSON": string(quoted), "JSON without HTML escapes": plain.String(), "Go": strconv.Quote(odd), "HTML": html.EscapeString(odd),
+		"JSON": string(quoted), "JSON without HTML escapes": plain.String(), "JSON of PHP": strings.ReplaceAll(string(quoted), "/", `\/`), "Go": strconv.Quote(odd), "HTML": html.EscapeString(odd),
 		"hex": hex.EncodeToString([]byte(odd)), "HEX": fmt.Sprintf("%X", odd), "bytes": fmt.Sprint([]byte(odd)),
 		"base64": base64.StdEncoding.EncodeToString([]byte(odd)), "base64 of JSON": base64.StdEncoding.EncodeToString(quoted),
 		"Basic": base64.StdEncoding.EncodeToString([]byte("id:" + query)), "base64 of a form": base64.URLEncoding.EncodeToString([]byte("a=1&s=" + query + "&b=2")),
