@@ -9,10 +9,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/outgrant/outgrant/internal/display"
+	"github.com/outgrant/outgrant/internal/retryafter"
 )
 
 // ToOAuth2 returns src as a golang.org/x/oauth2 source, for libraries that want one. As such a source takes no
@@ -136,6 +138,7 @@ func fromOAuth2Error(err error) error {
 		te := &TokenError{Code: display.Code(re.ErrorCode), Description: display.Line(re.ErrorDescription, 300)}
 		if re.Response != nil {
 			te.StatusCode = re.Response.StatusCode
+			te.RetryAfter = retryafter.Parse(re.Response.Header.Get("Retry-After"), time.Now())
 		}
 		return te
 	}

@@ -82,6 +82,7 @@ func TestFromOAuth2HonoursTheContext(t *testing.T) {
 func TestFromOAuth2ErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(418)
 		_, _ = w.Write([]byte("sentinel-body"))
 	}))
@@ -99,6 +100,9 @@ func TestFromOAuth2ErrorsHoldNoSecret(t *testing.T) {
 	}
 	_, err := outgrant.FromOAuth2(retrieve).Token(t.Context())
 	require.ErrorContains(t, err, "418")
+	var te *outgrant.TokenError
+	require.ErrorAs(t, err, &te)
+	require.Equal(t, 7*time.Second, te.RetryAfter)
 	_, err = outgrant.FromOAuth2(oauth2Func(func() (*oauth2.Token, error) {
 		return nil, &oauth2.RetrieveError{ErrorCode: "a\nb", ErrorDescription: "forged\nline " + strings.Repeat("x", 5000)}
 	})).Token(t.Context())

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/internal/retryafter"
 )
 
 // Answer is what a token service granted.
@@ -39,7 +40,7 @@ const longestLifetime = 10 * 365 * 24 * time.Hour
 func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answer, error) {
 	failed := c.fail(nil)
 	failed.StatusCode = resp.StatusCode
-	failed.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	failed.RetryAfter = retryafter.Parse(resp.Header.Get("Retry-After"), time.Now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return nil, failed
 	}
@@ -230,15 +231,4 @@ func formMembers(body string) (map[string]any, error) {
 		members[k] = v[0]
 	}
 	return members, nil
-}
-
-// retryAfter reads the header, which is a number of seconds or a date (RFC 9110 10.2.3).
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(header), 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
 }

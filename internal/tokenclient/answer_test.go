@@ -193,7 +193,7 @@ func TestOtherMembers(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
-		"120": 2 * time.Minute, " 5 ": 5 * time.Second, "": 0, "-1": 0, "soon": 0, "99999999999999": 0, "2147483647": math.MaxInt32 * time.Second,
+		"120": 2 * time.Minute, " 5 ": 5 * time.Second, "": 0, "-1": 0, "soon": 0, "99999999999999": math.MaxInt32 * time.Second, "99999999999999999999999": math.MaxInt32 * time.Second, "2147483647": math.MaxInt32 * time.Second,
 		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat):  time.Hour,
 		time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat): 0,
 	} {
