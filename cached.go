@@ -78,7 +78,7 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 //     its context holds nobody up for half a second longer, nor is it asked again beside itself.
 //   - A refresh that is still under way when the token ends is given up then, or two seconds after it began, and
 //     one fetch more is made, so that one request that hangs is not noticed.
-//   - A failed fetch is remembered: until the next attempt (from 250 ms, doubled each time to 30 s; from 1 s
+//   - A failed fetch is remembered: until the next attempt (from 500 ms, doubled each time to 30 s; from 1 s
 //     to 1 min where the error is permanent; up to a quarter less; or Retry-After, up to 5 min) callers get its
 //     error at once. When a token ends that could not be refreshed, one attempt is made all the same.
 //   - A token that has the life L when it arrives is refreshed W = min(RefreshBefore, L/2) before its end and not served in its last

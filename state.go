@@ -135,7 +135,7 @@ func (st *state) reject(keep bool) *state {
 
 // backOff is how long a credential's token service is left alone after count failures in a row.
 func backOff(err error, count int) time.Duration {
-	first, most := 250*time.Millisecond, 30*time.Second
+	first, most := 500*time.Millisecond, 30*time.Second
 	if !isTemporary(err) {
 		first, most = time.Second, time.Minute
 	}
