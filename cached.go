@@ -81,8 +81,9 @@ func Cached(src TokenSource, opts *CacheOptions) *CachedSource {
 //   - A failed fetch is remembered: until the next attempt (from 500 ms, doubled each time to 30 s; from 1 s
 //     to 1 min where the error is permanent; up to a quarter less; or Retry-After, up to 5 min) callers get its
 //     error at once. When a token ends that could not be refreshed, one attempt is made all the same.
-//   - A token that has the life L when it arrives is refreshed W = min(RefreshBefore, L/2) before its end and not served in its last
-//     min(10 s, L/10, W/2). So a time T costs at most 1 + T/(L-W) token requests, however short the lives are.
+//   - A token that has the life L when it arrives is refreshed W = min(RefreshBefore, L/2) before its end and not
+//     served in its last min(10 s, L/10, W/2). So a time T costs at most 1 + T/(L-W) token requests, however short
+//     the lives are.
 //   - A token service that hands the same token back is asked again shortly before that token ends (10 s, then
 //     1 s) and when it has ended, at most once a second: a time T costs at most 1 + 5T/L token requests. Such a
 //     token is served to its very end, and for a second at least.
