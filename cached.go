@@ -111,6 +111,7 @@ func (c *CachedSource) Token(ctx context.Context) (*Token, error) {
 // slow is Token where the token cannot simply be served: it wants to be refreshed, or there is none.
 func (c *CachedSource) slow(ctx context.Context) (*Token, error) {
 	for {
+		// Without the lock: a token service that is away must not make callers queue.
 		if st, now := c.state.Load(), c.clock.now(); !st.usable(now) && st.failing(now) {
 			return nil, st.failure.err
 		}
@@ -160,8 +161,8 @@ func (c *CachedSource) tokenError(err error) error {
 
 // Invalidate drops the token that a receiver rejected, if it is still the current one, so that the next call
 // fetches another. If that fetch fails for a while, or takes more than two seconds, the rejected token is served
-// until it ends, so that one bad receiver cannot make an outage. Five tokens may be dropped at once and one more every ten seconds; beyond
-// that the token stays.
+// until it ends, so that one bad receiver cannot make an outage. Five tokens may be dropped at once and one more
+// every ten seconds; beyond that the token stays.
 func (c *CachedSource) Invalidate(rejected *Token) {
 	if rejected == nil || rejected.AccessToken == "" {
 		return
@@ -190,8 +191,8 @@ func (c *CachedSource) Invalidate(rejected *Token) {
 
 // replace makes next the state that callers see, and wakes those who watch. c.mu is held.
 func (c *CachedSource) replace(next *state) {
-	last := c.state.Swap(next)
-	close(last.replaced)
+	next.replaced = make(chan struct{})
+	close(c.state.Swap(next).replaced)
 }
 
 // Describe returns the credential of the source that is cached.

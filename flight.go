@@ -110,22 +110,30 @@ func (c *CachedSource) fly(ctx context.Context, f *flight, rejected *Token, even
 	}
 	token, err = c.fetch(ctx, rejected)
 	// A receiver may have rejected meanwhile just what it brings.
-	if now := c.state.Load().rejected; err == nil && now != nil && now != rejected && now.AccessToken == token.AccessToken {
-		token, err = c.fetch(ctx, now)
+	if lately := c.state.Load().rejected; err == nil && lately != nil && lately != rejected && lately.AccessToken == token.AccessToken {
+		token, err = c.fetch(ctx, lately)
 	}
 }
 
 func (c *CachedSource) fetch(ctx context.Context, rejected *Token) (token *Token, err error) {
 	if r, ok := c.src.(Refresher); ok {
-		token, err = r.Refresh(ctx, rejected)
+		token, err = checked(r.Refresh(ctx, rejected))
 	} else {
 		if i, ok := c.src.(Invalidator); ok && rejected != nil {
 			i.Invalidate(rejected)
 		}
-		token, err = c.src.Token(ctx)
+		token, err = checked(c.src.Token(ctx))
 	}
+	if err == errNoToken {
+		err = c.tokenError(err)
+	}
+	return token, err
+}
+
+// checked refuses what no source may return.
+func checked(token *Token, err error) (*Token, error) {
 	if err == nil && (token == nil || token.AccessToken == "") {
-		return nil, c.tokenError(errNoToken)
+		return nil, errNoToken
 	}
 	return token, err
 }

@@ -31,10 +31,7 @@ func (s *toOAuth2) Token() (*oauth2.Token, error) {
 	if s.src == nil {
 		return nil, errors.New("outgrant: ToOAuth2: the source is nil")
 	}
-	t, err := s.src.Token(s.ctx)
-	if err == nil && (t == nil || t.AccessToken == "") {
-		err = errNoToken
-	}
+	t, err := checked(s.src.Token(s.ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +65,7 @@ func FromOAuth2(src oauth2.TokenSource) TokenSource {
 type fromOAuth2 struct {
 	src  oauth2.TokenSource
 	mu   sync.Mutex
-	call *oauth2Call // under way, or nil
-}
-
-type oauth2Call struct {
-	done  chan struct{}
-	token *Token
-	err   error
+	call *outcome // under way, or nil
 }
 
 func (s *fromOAuth2) Token(ctx context.Context) (*Token, error) {
@@ -86,7 +77,7 @@ func (s *fromOAuth2) Token(ctx context.Context) (*Token, error) {
 	}
 	s.mu.Lock()
 	if s.call == nil {
-		s.call = &oauth2Call{done: make(chan struct{}), err: errNoReturn}
+		s.call = newOutcome()
 		go s.run(s.call)
 	}
 	call := s.call
@@ -102,7 +93,8 @@ func (s *fromOAuth2) Token(ctx context.Context) (*Token, error) {
 // Format prints the type alone: sources of x/oauth2 hold tokens and secrets where fmt sees them.
 func (s *fromOAuth2) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "outgrant.FromOAuth2") }
 
-func (s *fromOAuth2) run(call *oauth2Call) {
+func (s *fromOAuth2) run(call *outcome) {
+	call.err = errNoReturn // unless it returns
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -110,9 +102,7 @@ func (s *fromOAuth2) run(call *oauth2Call) {
 		close(call.done)
 	}()
 	t, err := s.src.Token()
-	if call.token, call.err = fromOAuth2Token(t), fromOAuth2Error(err); call.token == nil && call.err == nil {
-		call.err = errNoToken
-	}
+	call.token, call.err = checked(fromOAuth2Token(t), fromOAuth2Error(err))
 }
 
 func fromOAuth2Token(t *oauth2.Token) *Token {
@@ -135,7 +125,7 @@ func fromOAuth2Error(err error) error {
 		return err
 	}
 	if re, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		te := &TokenError{Code: display.Code(re.ErrorCode), Description: display.Line(re.ErrorDescription, 300)}
+		te := &TokenError{Code: display.Code(re.ErrorCode), Description: display.Line(re.ErrorDescription, display.LongestDescription)}
 		if re.Response != nil {
 			te.StatusCode = re.Response.StatusCode
 			te.RetryAfter = retryafter.Parse(re.Response.Header.Get("Retry-After"), time.Now())

@@ -16,7 +16,7 @@ type state struct {
 	reserve   instant       // until then the rejected token is better than none
 	failure   *failure      // of the last fetch; nil: it succeeded
 	fetched   time.Time     // when the token came
-	replaced  chan struct{} // closed when another state takes over
+	replaced  chan struct{} // closed when another state takes over; made by replace
 }
 
 // failure is a failed fetch.
@@ -55,13 +55,12 @@ func (st *state) same(token *Token) bool {
 func (st *state) busy() *state {
 	next := *st
 	next.attention = st.ends
-	next.replaced = make(chan struct{})
 	return &next
 }
 
 // accept is the state after a fetch brought a token with the given life.
 func (st *state) accept(token *Token, life, refreshBefore time.Duration, now instant) *state {
-	next := &state{token: token.prepared(), fetched: time.Now().Round(0), replaced: make(chan struct{})}
+	next := &state{token: token.prepared(), fetched: time.Now().Round(0)}
 	same := st.same(token)
 	if same && life == never && st.expires != never {
 		life = st.expires - now // it no longer says when, but did
@@ -88,7 +87,6 @@ func (st *state) accept(token *Token, life, refreshBefore time.Duration, now ins
 // fallBack is the state in which the rejected token is served while a fetch is under way.
 func (st *state) fallBack() *state {
 	next := *st
-	next.replaced = make(chan struct{})
 	next.token, next.ends, next.attention = st.rejected, st.reserve, st.reserve
 	return &next
 }
@@ -114,7 +112,6 @@ func (st *state) fail(err error, timely bool, now instant) *state {
 // resume is the state after a failure when another fetch can be begun.
 func (st *state) resume(now instant) *state {
 	next := *st
-	next.replaced = make(chan struct{})
 	next.attention = 0
 	if next.usable(now) {
 		next.attention = min(next.failure.retry, next.ends)
@@ -125,7 +122,6 @@ func (st *state) resume(now instant) *state {
 // reject is the state after a receiver rejected the token. keep: nothing better is to be had for now.
 func (st *state) reject(keep bool) *state {
 	next := *st
-	next.replaced = make(chan struct{})
 	next.rejected, next.reserve = st.token, st.ends
 	if !keep {
 		next.token, next.attention, next.ends = nil, 0, 0

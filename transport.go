@@ -68,10 +68,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a, ok := src.(Authorizer); ok {
 		return t.sendAuthorized(req, a)
 	}
-	token, err := src.Token(req.Context())
-	if err == nil && (token == nil || token.AccessToken == "") {
-		err = errNoToken
-	}
+	token, err := checked(src.Token(req.Context()))
 	if err != nil {
 		closeBody(req)
 		return nil, err
@@ -92,8 +89,8 @@ func (t *Transport) repeat(req *http.Request, refused *http.Response, src TokenS
 	if hasBody && req.GetBody == nil {
 		return refused, nil
 	}
-	next, err := src.Token(req.Context())
-	if err != nil || next == nil || next.AccessToken == "" || next.AccessToken == token.AccessToken {
+	next, err := checked(src.Token(req.Context()))
+	if err != nil || next.AccessToken == token.AccessToken {
 		return refused, nil
 	}
 	body := req.Body
@@ -115,7 +112,7 @@ func (t *Transport) sendAuthorized(req *http.Request, a Authorizer) (*http.Respo
 		closeBody(req)
 		return nil, err
 	}
-	return answerTo(req)(t.base().RoundTrip(out))
+	return t.sendFor(req, out)
 }
 
 // send sends a copy of req with the token. The copy and its header's value are one allocation, the map is two.
@@ -134,17 +131,16 @@ func (t *Transport) send(req *http.Request, token *Token, body io.ReadCloser) (*
 	}
 	out.authorization[0] = token.authorization()
 	out.Header["Authorization"] = out.authorization[:]
-	return answerTo(req)(t.base().RoundTrip(&out.Request))
+	return t.sendFor(req, &out.Request)
 }
 
-// answerTo makes an answer one to the caller's own request, in which there is no token.
-func answerTo(req *http.Request) func(*http.Response, error) (*http.Response, error) {
-	return func(resp *http.Response, err error) (*http.Response, error) {
-		if resp != nil {
-			resp.Request = req
-		}
-		return resp, err
+// sendFor sends out; the answer is one to the caller's own request, in which there is no token.
+func (t *Transport) sendFor(callers, out *http.Request) (*http.Response, error) {
+	resp, err := t.base().RoundTrip(out)
+	if resp != nil {
+		resp.Request = callers
 	}
+	return resp, err
 }
 
 func (t *Transport) sourceFor(req *http.Request) (TokenSource, error) {

@@ -11,10 +11,12 @@ import (
 const watchPiece = 5 * time.Second
 
 // Watch yields the current token and then each new one, refreshed ahead of the old one's end, and (nil, err)
-// once for each fetch that fails, the last one before it began included. It fetches when a token wants refreshing, also if nobody calls Token.
+// once for each fetch that fails, the last one before it began included. It fetches when a token wants refreshing, also
+// if nobody calls Token.
 //
 // It runs in its caller's goroutine and ends with ctx, or when the loop is left. A loop body that takes long
-// misses tokens in between, never the latest; nor is a failure told that a token followed at once. A token service that hands the same token back is no news.
+// misses tokens in between, never the latest; nor is a failure told that a token followed at once. A token service that
+// hands the same token back is no news.
 func (c *CachedSource) Watch(ctx context.Context) iter.Seq2[*Token, error] {
 	return func(yield func(*Token, error) bool) {
 		var lastToken Secret

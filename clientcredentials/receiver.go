@@ -67,7 +67,7 @@ func (t *ReceiverTransport) transportFor(req *http.Request) (*http.Transport, er
 	}
 	transport, err := t.transports.For(auth.Certificate)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("clientcredentials: ReceiverTransport: %w", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

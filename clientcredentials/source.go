@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/internal/tokenclient"
@@ -66,13 +65,7 @@ func newClient(cfg *Config) (*tokenclient.Client, error) {
 	if err != nil || cfg.ClientAuth != nil {
 		return client, err
 	}
-	if err := tokenclient.CheckAuth(fixed, time.Now()); err != nil {
-		return nil, err
-	}
-	if cfg.Auth == outgrant.TLSClientAuth {
-		err = client.CheckCertificate(cfg.Certificate)
-	}
-	return client, err
+	return client, client.Check(fixed)
 }
 
 // request is the token request that cfg describes, without the client authentication.

@@ -6,6 +6,9 @@ import (
 	"unicode"
 )
 
+// LongestDescription bounds an error_description, in characters.
+const LongestDescription = 300
+
 // Line returns the text as one line of at most most characters.
 func Line(text string, most int) string {
 	text = strings.TrimSpace(strings.Map(func(r rune) rune {

@@ -200,7 +200,7 @@ func (c *Client) newRequest(ctx context.Context, req *Request, sent *outgoing) (
 		u.RawQuery = q.Encode()
 	}
 	if u.RawQuery != "" {
-		sent.secrets = append(sent.secrets[:len(sent.secrets):len(sent.secrets)], outgrant.Secret(u.RawQuery))
+		sent.keep(outgrant.Secret(u.RawQuery))
 	}
 	contentType, body := "application/x-www-form-urlencoded", []byte(sent.form.Encode())
 	if req.JSON {

@@ -3,6 +3,7 @@ package tokenclient
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -67,11 +68,11 @@ func presenting(base http.RoundTripper, certificate *tls.Certificate) (*http.Tra
 	}
 	t, ok := base.(*http.Transport)
 	if !ok {
-		return nil, errors.New("HTTPClient: its Transport must be a *http.Transport, to be given the TLS client certificate")
+		return nil, errors.New("the Transport must be a *http.Transport, to be given the TLS client certificate")
 	}
 	//lint:ignore SA1019 deprecated, and used all the same
 	if t.DialTLSContext != nil || t.DialTLS != nil {
-		return nil, errors.New("HTTPClient: its Transport dials TLS itself, so it cannot be given the TLS client certificate")
+		return nil, errors.New("the Transport dials TLS itself, so it cannot be given the TLS client certificate")
 	}
 	t = t.Clone()
 	if certificate == nil {
@@ -95,16 +96,19 @@ func (c *Client) clientFor(a outgrant.ClientAuth) (*http.Client, error) {
 	}
 	transport, err := c.certificates.For(a.Certificate)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("HTTPClient: %w", err)
 	}
 	client := *c.http
 	client.Transport = transport
 	return &client, nil
 }
 
-// CheckCertificate reports whether the HTTP client can be given a certificate.
-func (c *Client) CheckCertificate(certificate *tls.Certificate) error {
-	_, err := c.certificates.For(certificate)
+// Check is CheckAuth, and reports whether the HTTP client can be given the certificate.
+func (c *Client) Check(a outgrant.ClientAuth) error {
+	err := CheckAuth(a, time.Now())
+	if err == nil {
+		_, err = c.clientFor(a)
+	}
 	return err
 }
 

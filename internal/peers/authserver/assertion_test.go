@@ -22,11 +22,7 @@ import (
 
 func TestPrivateKeyJWT(t *testing.T) {
 	t.Parallel()
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	keys := map[string]crypto.Signer{"RS256": rsaKey, "PS256": rsaKey, "ES256": ecKey}
+	keys := peer.SigningKeys(t)
 	clients := map[string]peer.Client{}
 	var all []peer.Client
 	for algorithm, key := range keys {
@@ -59,14 +55,14 @@ func TestPrivateKeyJWT(t *testing.T) {
 	t.Run("the issuer as the audience", func(t *testing.T) {
 		t.Parallel()
 		cfg, _ := configFor(t, s, clients["ES256"])
-		cfg.Auth, cfg.Key, cfg.AssertionAudience = outgrant.PrivateKeyJWT, ecKey, s.Issuer
+		cfg.Auth, cfg.Key, cfg.AssertionAudience = outgrant.PrivateKeyJWT, keys["ES256"], s.Issuer
 		_, err := newSource(t, cfg).Token(t.Context())
 		require.NoError(t, err)
 	})
 	t.Run("another audience", func(t *testing.T) {
 		t.Parallel()
 		cfg, _ := configFor(t, s, clients["ES256"])
-		cfg.Auth, cfg.Key, cfg.AssertionAudience = outgrant.PrivateKeyJWT, ecKey, "https://another.example"
+		cfg.Auth, cfg.Key, cfg.AssertionAudience = outgrant.PrivateKeyJWT, keys["ES256"], "https://another.example"
 		_, err := newSource(t, cfg).Token(t.Context())
 		requireRefused(t, err, http.StatusUnauthorized, "invalid_client")
 		s.AwaitLog(t, "audience (aud) must equal")
@@ -84,7 +80,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	t.Run("PS256, and the server would notice another salt", func(t *testing.T) {
 		t.Parallel()
 		cfg, _ := configFor(t, s, clients["PS256"])
-		cfg.Auth, cfg.Key, cfg.Algorithm = outgrant.PrivateKeyJWT, longSalt{rsaKey}, "PS256"
+		cfg.Auth, cfg.Key, cfg.Algorithm = outgrant.PrivateKeyJWT, longSalt{keys["PS256"]}, "PS256"
 		_, err := newSource(t, cfg).Token(t.Context())
 		requireRefused(t, err, http.StatusUnauthorized, "invalid_client")
 		s.AwaitLog(t, "key-PS256 invalid_client - signature verification failed")
@@ -92,7 +88,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	t.Run("replayed", func(t *testing.T) {
 		t.Parallel()
 		cfg, sent := configFor(t, s, clients["RS256"])
-		cfg.Auth, cfg.Key = outgrant.PrivateKeyJWT, rsaKey
+		cfg.Auth, cfg.Key = outgrant.PrivateKeyJWT, keys["RS256"]
 		_, err := newSource(t, cfg).Token(t.Context())
 		require.NoError(t, err)
 		require.Len(t, sent.Requests(), 1)
@@ -110,7 +106,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	t.Run("each retry has an assertion of its own", func(t *testing.T) {
 		t.Parallel()
 		cfg, sent := configFor(t, s, clients["RS256"])
-		good := outgrant.ClientAuth{Method: outgrant.PrivateKeyJWT, Key: rsaKey}
+		good := outgrant.ClientAuth{Method: outgrant.PrivateKeyJWT, Key: keys["RS256"]}
 		current := good
 		cfg.ClientAuth = func(context.Context) (outgrant.ClientAuth, error) { return current, nil }
 		source := newSource(t, cfg)
@@ -126,7 +122,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 }
 
 // longSalt makes PSS signatures whose salt is as long as fits, as crypto/rsa does unless it is told otherwise.
-type longSalt struct{ key *rsa.PrivateKey }
+type longSalt struct{ key crypto.Signer }
 
 func (s longSalt) Public() crypto.PublicKey { return s.key.Public() }
 

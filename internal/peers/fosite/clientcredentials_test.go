@@ -2,10 +2,6 @@ package fosite_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"net/http"
 	"testing"
@@ -89,11 +85,7 @@ func TestClientCredentials(t *testing.T) {
 
 func TestPrivateKeyJWT(t *testing.T) {
 	t.Parallel()
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	keys := map[string]crypto.Signer{"RS256": rsaKey, "PS256": rsaKey, "ES256": ecKey}
+	keys := peer.SigningKeys(t)
 	public := map[string]crypto.PublicKey{}
 	for algorithm, key := range keys {
 		public[algorithm] = key.Public()
