@@ -26,7 +26,8 @@ type CacheOptions struct {
 	AssumedLifetime time.Duration
 
 	// Wrap, if set, wraps the source of the tokens: it stands between the cache and the token service, as
-	// the shared tokens of a fleet do. Default nil.
+	// the shared tokens of a fleet do. What it returns should be a [Refresher] and pass Refresh on if what it
+	// wraps is one: else a token service may hand out again what a receiver rejected. Default nil.
 	Wrap func(TokenSource) TokenSource
 
 	// Hooks are called as tokens come and fail. Default nil.

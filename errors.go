@@ -43,7 +43,7 @@ type TokenError struct {
 // Error names the credential and the token service's host, says what it answered and what to do next.
 func (e *TokenError) Error() string {
 	var b strings.Builder
-	b.WriteString("outgrant: no token for " + Credential{e.Credential, e.Grant, e.TokenURL}.text())
+	b.WriteString("outgrant: no token for " + Credential{Name: e.Credential, Grant: e.Grant, TokenURL: e.TokenURL}.text())
 	if e.StatusCode != 0 {
 		fmt.Fprintf(&b, ": answer %d", e.StatusCode)
 	}
@@ -98,7 +98,8 @@ func (e *TokenError) advice() string {
 
 // Temporary reports whether the same request may succeed later without anybody's doing: a network
 // error, an ended context, a 5xx, 408 or 429, server_error, temporarily_unavailable, or an answer
-// that says nothing we know.
+// that says nothing we know. A cause without an answer is taken for temporary, unless it has a method
+// Permanent() bool that returns true.
 func (e *TokenError) Temporary() bool {
 	switch {
 	case e.StatusCode >= 500, e.StatusCode == http.StatusRequestTimeout, e.StatusCode == http.StatusTooManyRequests:
@@ -112,6 +113,13 @@ func (e *TokenError) Temporary() bool {
 }
 
 func isPermanent(err error) bool {
+	p, ok := errors.AsType[interface {
+		error
+		Permanent() bool
+	}](err)
+	if ok && p.Permanent() {
+		return true
+	}
 	return slices.ContainsFunc([]error{ErrNotAuthorized, ErrUserRequired, ErrUnsupportedGrant, ErrInsecureURL, ErrUnsupportedTokenType},
 		func(target error) bool { return errors.Is(err, target) })
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,8 +41,32 @@ func TestTokenErrorTemporary(t *testing.T) {
 		"a token that cannot be sent": {outgrant.TokenError{StatusCode: 200, Err: fmt.Errorf("%w: mac", outgrant.ErrUnsupportedTokenType)}, false},
 		"not authorized":              {outgrant.TokenError{Err: outgrant.ErrNotAuthorized}, false},
 		"no user":                     {outgrant.TokenError{Err: outgrant.ErrUserRequired}, false},
+		"a cause that lasts":          {outgrant.TokenError{Err: lasting(true)}, false},
+		"a cause that lasts, wrapped": {outgrant.TokenError{Err: fmt.Errorf("a: %w", errors.Join(errors.New("b"), lasting(true)))}, false},
+		"a cause that may pass":       {outgrant.TokenError{Err: lasting(false)}, true},
+		"500 with a cause that lasts": {outgrant.TokenError{StatusCode: 500, Err: lasting(true)}, true},
 	} {
 		require.Equal(t, c.want, c.err.Temporary(), name)
+	}
+}
+
+// lasting is an error that says itself whether it lasts.
+type lasting bool
+
+func (lasting) Error() string     { return "lasting" }
+func (l lasting) Permanent() bool { return bool(l) }
+
+// TestPermanentErrorsOfSources: also one that is no TokenError sets the pace.
+func TestPermanentErrorsOfSources(t *testing.T) {
+	t.Parallel()
+	for _, permanent := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			cached := outgrant.Cached(outgrant.TokenSourceFunc(func(context.Context) (*outgrant.Token, error) { return nil, lasting(permanent) }), nil)
+			_, err := cached.Token(t.Context())
+			require.ErrorIs(t, err, lasting(permanent))
+			pause := time.Until(cached.Health().NextAttempt)
+			require.Equal(t, permanent, pause > 500*time.Millisecond, pause)
+		})
 	}
 }
 

@@ -23,8 +23,8 @@ type Hooks struct {
 	// or kept because too many were dropped lately.
 	Invalidated func(InvalidateEvent)
 
-	// CertificateEnding is called when a client certificate is used that will end soon: within 30 days,
-	// or a fifth of its life if that is shorter.
+	// CertificateEnding is called when a certificate is used that will end soon, to authenticate the client or
+	// to sign an assertion: within 30 days, or a fifth of its life if that is shorter.
 	CertificateEnding func(CertificateEvent)
 }
 
@@ -74,7 +74,7 @@ type InvalidateEvent struct {
 	Kept bool // it stays for now: too many tokens were rejected lately, or the token service is away
 }
 
-// CertificateEvent is a client certificate that will end soon.
+// CertificateEvent is a certificate of the credential that will end soon.
 type CertificateEvent struct {
 	Credential
 	Subject  string

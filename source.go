@@ -59,11 +59,12 @@ type Describer interface {
 	Describe() Credential
 }
 
-// Credential names a credential. It holds no secret.
+// Credential names a credential. It holds no secret, and can be compared.
 type Credential struct {
 	Name     string // the artifact's name, if it has one
 	Grant    Grant
 	TokenURL string // without query and userinfo
+	User     string // whom the tokens act for, where the credential has them for each user; errors and logs leave it out
 }
 
 // Grant is the way in which a credential's tokens are obtained.

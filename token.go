@@ -44,7 +44,9 @@ func (t *Token) WithExtra(m map[string]any) *Token {
 	if t != nil {
 		c = *t
 	}
-	c.extra, _ = withoutSecrets(m).(map[string]any)
+	if c.extra, _ = withoutSecrets(m).(map[string]any); len(c.extra) == 0 {
+		c.extra = nil
+	}
 	return &c
 }
 
@@ -82,6 +84,7 @@ func (t *Token) authorization() string {
 func (t *Token) prepared() *Token {
 	c := *t
 	c.header, c.self = c.authorization(), &c
+	c.AccessToken = Secret(c.header[len(c.header)-len(t.AccessToken.Reveal()):]) // in memory once, not twice
 	return &c
 }
 

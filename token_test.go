@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,4 +107,41 @@ func TestCopiedToken(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, sent)
 	}
+}
+
+// TestTokenIsKeptOnce: a cached token's bytes are in memory once, in the header that is worked out ahead.
+func TestTokenIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"", "Bearer", "bEARER", "PoP"} {
+		original := &outgrant.Token{AccessToken: "the-access-token", Type: kind}
+		cached := outgrant.Cached(outgrant.TokenSourceFunc(func(context.Context) (*outgrant.Token, error) { return original, nil }), nil)
+		token, err := cached.Token(t.Context())
+		require.NoError(t, err)
+		var header string
+		client := &http.Client{Transport: &outgrant.Transport{Source: cached, Base: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			header = req.Header.Get("Authorization")
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		})}}
+		_, err = client.Get("https://receiver.test/")
+		require.NoError(t, err)
+		require.Equal(t, outgrant.Secret("the-access-token"), token.AccessToken)
+		require.Equal(t, outgrant.Secret("the-access-token"), original.AccessToken)
+		end := header[len(header)-len(token.AccessToken):]
+		require.Equal(t, token.AccessToken.Reveal(), end)
+		require.Same(t, unsafe.StringData(end), unsafe.StringData(token.AccessToken.Reveal()), "the same bytes, for %q", kind)
+	}
+}
+
+// TestTokenWithoutExtra keeps nothing for members that there are not.
+func TestTokenWithoutExtra(t *testing.T) {
+	t.Parallel()
+	bare := &outgrant.Token{AccessToken: "a"}
+	for name, members := range map[string]map[string]any{"nil": nil, "none": {}, "only secrets": {"refresh_token": "sentinel"}} {
+		require.Equal(t, bare, bare.WithExtra(members), name)
+		require.Nil(t, bare.WithExtra(members).Extra("refresh_token"), name)
+	}
+	with := bare.WithExtra(map[string]any{"a": "x"})
+	require.Equal(t, "x", with.Extra("a"))
+	require.Equal(t, bare, with.WithExtra(nil), "replaced by none")
+	require.Equal(t, "x", with.Extra("a"))
 }

@@ -16,6 +16,7 @@ import (
 	"net/http"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/internal/origin"
 )
 
 // Config describes one credential. Only TokenURL, ClientID and what authenticates the client are required. It prints
@@ -77,7 +78,7 @@ type Config struct {
 }
 
 func (c Config) String() string {
-	return fmt.Sprintf("clientcredentials.Config(%q, client %q at %s)", c.Name, c.ClientID, hostOf(c.TokenURL))
+	return fmt.Sprintf("clientcredentials.Config(%q, client %q at %s)", c.Name, c.ClientID, origin.Host(c.TokenURL))
 }
 
 // Format prints name, client id and host, for every verb and flag.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -127,13 +126,4 @@ func checkHeader(p Param) error {
 		return errors.New("Value: control characters cannot be sent in a header")
 	}
 	return nil
-}
-
-// hostOf returns a URL's host for messages, and nothing of a URL that cannot be read.
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return "an unreadable URL"
-	}
-	return u.Host
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/internal/keypair"
+	"github.com/outgrant/outgrant/internal/origin"
 )
 
 // ServiceKey is what an SAP service key says, in whichever of its forms it came. It prints its client id and token
@@ -127,7 +128,7 @@ func certificatesOf(c *tls.Certificate) ([]*x509.Certificate, error) {
 }
 
 func (k ServiceKey) String() string {
-	return fmt.Sprintf("clientcredentials.ServiceKey(client %q at %s)", k.ClientID, hostOf(k.TokenURL))
+	return fmt.Sprintf("clientcredentials.ServiceKey(client %q at %s)", k.ClientID, origin.Host(k.TokenURL))
 }
 
 // Format prints client id and host, for every verb and flag.

@@ -42,10 +42,8 @@ func newSource(cfg *Config) (*source, error) {
 	if err := cfg.checkParams(); err != nil {
 		return nil, err
 	}
-	for _, s := range cfg.Scopes {
-		if s == "" || strings.ContainsAny(s, " \t\r\n\"\\") {
-			return nil, fmt.Errorf("Scopes: %q is not a scope; give each scope as an element of its own (RFC 6749 3.3)", s)
-		}
+	if err := tokenclient.CheckScopes(cfg.Scopes); err != nil {
+		return nil, err
 	}
 	return &source{client: client, request: cfg.request(), scopes: slices.Clone(cfg.Scopes)}, nil
 }

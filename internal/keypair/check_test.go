@@ -2,6 +2,9 @@ package keypair_test
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -77,5 +80,28 @@ func TestEndsSoon(t *testing.T) {
 			p := issueFor(t, &x509.Certificate{Subject: pkix.Name{CommonName: "sb-1"}, NotBefore: end.Add(-test.life), NotAfter: end}, ecKey(t), nil)
 			require.Equal(t, test.want, keypair.EndsSoon(p.cert, now))
 		})
+	}
+}
+
+type valueSigner struct{ crypto.Signer }
+
+func TestIsNil(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		key  crypto.Signer
+		want bool
+	}{
+		"nil":                         {nil, true},
+		"nil RSA":                     {(*rsa.PrivateKey)(nil), true},
+		"nil EC":                      {(*ecdsa.PrivateKey)(nil), true},
+		"nil wrapper":                 {(*oddSigner)(nil), true},
+		"nil Ed25519, which is bytes": {ed25519.PrivateKey(nil), false},
+		"RSA":                         {rsaKey(t), false},
+		"EC":                          {ecKey(t), false},
+		"Ed25519":                     {ed25519Key(t), false},
+		"a wrapper":                   {&oddSigner{ecKey(t)}, false},
+		"a wrapper by value":          {valueSigner{ecKey(t)}, false},
+	} {
+		require.Equal(t, test.want, keypair.IsNil(test.key), name)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -60,6 +61,12 @@ func Leaf(cert *tls.Certificate) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("cannot read the certificate: %w", err)
 	}
 	return leaf, nil
+}
+
+// IsNil reports whether there is no key, which a nil *rsa.PrivateKey is not either.
+func IsNil(key crypto.Signer) bool {
+	v := reflect.ValueOf(key)
+	return key == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func chain(leaf *x509.Certificate, certs []*x509.Certificate) *tls.Certificate {

@@ -51,3 +51,12 @@ func Clean(u *url.URL) string {
 	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return c.String()
 }
+
+// Host returns a URL's host for messages, and nothing of a URL that cannot be read.
+func Host(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return "an unreadable URL"
+	}
+	return u.Host
+}

@@ -58,7 +58,7 @@ func inside(enc *base64.Encoding, text string, offset int) string {
 // In reports whether a text holds the secret, and in which form. A text that is escaped for URLs, however often, or for
 // HTML is looked at unescaped, too.
 func (f Forms) In(text string) (name string, found bool) {
-	for _, text := range readings(text) {
+	for _, text := range Readings(text) {
 		for _, form := range f {
 			if strings.Contains(text, form.text) {
 				return form.name, true
@@ -68,8 +68,29 @@ func (f Forms) In(text string) (name string, found bool) {
 	return "", false
 }
 
-// readings returns the text and what is left of it as escapes are taken away.
-func readings(text string) []string {
+// piece is how much of a long secret is told as such.
+const piece = 32
+
+// PartOf reports whether a text holds a piece of a long secret, as it is, escaped, or in the other alphabet of base64:
+// quotes are often cut off.
+func PartOf(secret, text string) bool {
+	if len(secret) < 2*piece {
+		return false
+	}
+	standard := strings.NewReplacer("-", "+", "_", "/")
+	secret = standard.Replace(secret)
+	for _, text := range Readings(standard.Replace(text)) {
+		for i := 0; i+piece <= len(text); i++ {
+			if strings.Contains(secret, text[i:i+piece]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Readings returns the text and what is left of it as escapes are taken away.
+func Readings(text string) []string {
 	all := []string{text}
 	add := func(next string) {
 		if next != all[len(all)-1] {

@@ -48,3 +48,29 @@ func TestIn(t *testing.T) {
 	_, found := secrettext.Of("abc").In("abc")
 	require.False(t, found)
 }
+
+func TestPartOf(t *testing.T) {
+	t.Parallel()
+	long := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\xfb\xff\xfe~~?<assertion>", 20) + "the end"))
+	url := strings.NewReplacer("+", "-", "/", "_").Replace(long)
+	for name, test := range map[string]struct {
+		secret, text string
+		want         bool
+	}{
+		"all of it":                    {long, long, true},
+		"the beginning":                {long, "cannot read " + long[:40] + "...", true},
+		"the middle":                   {long, "cannot read ..." + long[101:133] + "...", true},
+		"the end":                      {long, long[len(long)-32:], true},
+		"in the other alphabet":        {long, "x" + url[50:90] + "x", true},
+		"of base64url, in the other":   {url, "x" + long[50:90] + "x", true},
+		"one character too few":        {long, "cannot read ..." + long[101:132] + "...", false},
+		"pieces that do not adjoin":    {long, long[:31] + "." + long[31:62], false},
+		"something else":               {long, strings.Repeat("x", 500), false},
+		"nothing":                      {long, "", false},
+		"of a secret that is not long": {long[:63], long[:63], false},
+		"of one that is just long":     {long[:64], long[32:64], true},
+		"of no secret":                 {"", long, false},
+	} {
+		require.Equal(t, test.want, secrettext.PartOf(test.secret, test.text), name)
+	}
+}

@@ -27,7 +27,7 @@ const longestLifetime = 10 * 365 * 24 * time.Hour
 // read turns an HTTP answer into a token or an error. began is when the request was sent: the token's life is
 // counted from there, so that a slow answer does not make a token look younger than it is.
 func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answer, error) {
-	failed := c.fail(nil)
+	failed := c.Fail(nil)
 	failed.StatusCode = resp.StatusCode
 	failed.RetryAfter = retryafter.Parse(resp.Header.Get("Retry-After"), time.Now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
@@ -38,14 +38,18 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 		if code := members["error"]; code != nil && code != "" {
 			failed.Code = o.code(text(code))
 			failed.Description = o.show(text(members["error_description"]), display.LongestDescription)
-			if failed.Code != "" || resp.StatusCode >= 400 {
+			if failed.Code != "" {
 				return nil, failed
 			}
 			err = errors.New("the answer has an error member that is not a text")
 		}
 	}
 	if resp.StatusCode >= 400 {
-		return nil, failed // a body that says nothing we know
+		failed.Code = c.cfg.ErrorCodes[resp.StatusCode]
+		if c.cfg.ErrorMember != "" && failed.Description == "" {
+			failed.Description = o.show(text(members[c.cfg.ErrorMember]), display.LongestDescription)
+		}
+		return nil, failed // without either it is an answer that says nothing we know
 	}
 	if err == nil {
 		var answer *Answer
@@ -63,16 +67,9 @@ func (o *outgoing) granted(members map[string]any, began time.Time) (*Answer, er
 	if token.AccessToken == "" {
 		return nil, errors.New("the answer has no access_token")
 	}
-	for _, r := range token.AccessToken.Reveal() {
-		if r <= 0x20 || r >= 0x7f {
-			return nil, errors.New("the answer's access_token has characters that cannot be sent in a header")
-		}
-	}
-	switch kind := text(members["token_type"]); strings.ToLower(kind) {
-	case "", "bearer", "bearertoken": // Apigee says BearerToken
-		token.Type = "Bearer"
-	default:
-		return nil, fmt.Errorf("%w %q: only Bearer tokens can be sent", outgrant.ErrUnsupportedTokenType, o.show(kind, 20))
+	var err error
+	if token.Type, err = o.tokenType(members, token.AccessToken); err != nil {
+		return nil, err
 	}
 	if life := lifetime(members["expires_in"]); life > 0 {
 		token.Expiry = began.Round(0).Add(life)
@@ -87,6 +84,28 @@ func (o *outgoing) granted(members map[string]any, began time.Time) (*Answer, er
 	}
 	answer.Token = token.WithExtra(members) // leaves out refresh_token, id_token and their like
 	return answer, nil
+}
+
+// tokenType returns the type of an access token that can be sent as one, or checks that the answer is what an exchange
+// asked for.
+func (o *outgoing) tokenType(members map[string]any, token outgrant.Secret) (string, error) {
+	kind := text(members["token_type"])
+	if o.issued != "" {
+		if issued := text(members["issued_token_type"]); issued != o.issued {
+			return "", fmt.Errorf("%w %q: the exchange asked for %s", outgrant.ErrUnsupportedTokenType, o.show(issued, 80), o.issued)
+		}
+		return kind, nil
+	}
+	for _, r := range token.Reveal() {
+		if r <= 0x20 || r >= 0x7f {
+			return "", errors.New("the answer's access_token has characters that cannot be sent in a header")
+		}
+	}
+	switch strings.ToLower(kind) {
+	case "", "bearer", "bearertoken": // Apigee says BearerToken
+		return "Bearer", nil
+	}
+	return "", fmt.Errorf("%w %q: only Bearer tokens can be sent", outgrant.ErrUnsupportedTokenType, o.show(kind, 20))
 }
 
 func text(member any) string {

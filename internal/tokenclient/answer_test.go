@@ -207,6 +207,104 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestErrorsInAnotherShape: a member of the service's own says what is wrong, and the status which code it is.
+func TestErrorsInAnotherShape(t *testing.T) {
+	t.Parallel()
+	const secret = "sentinel secret of the request"
+	own := tokenclient.Config{ErrorMember: "errorMessage", ErrorCodes: map[int]string{401: "invalid_client", 400: "invalid_request"}}
+	for name, c := range map[string]struct {
+		cfg       tokenclient.Config
+		status    int
+		body      string
+		code      string
+		says      string
+		temporary bool
+	}{
+		"known status":         {own, 401, `{"errorMessage":"who are you"}`, "invalid_client", "who are you", false},
+		"unknown status":       {own, 418, `{"errorMessage":"teapot"}`, "", "teapot", true},
+		"500":                  {own, 500, `{"errorMessage":"oops"}`, "", "oops", true},
+		"RFC 6749 goes before": {own, 401, `{"error":"invalid_grant","errorMessage":"other"}`, "invalid_grant", "", false},
+		"error is empty":       {own, 401, `{"error":"","errorMessage":"who"}`, "invalid_client", "who", false},
+		"error is an object":   {own, 401, `{"error":{"x":1},"errorMessage":"who"}`, "invalid_client", "who", false},
+		"no text":              {own, 401, `{"errorMessage":["who"]}`, "invalid_client", "", false},
+		"empty":                {own, 401, `{"errorMessage":""}`, "invalid_client", "", false},
+		"absent":               {own, 401, `{"message":"who"}`, "invalid_client", "", false},
+		"a page":               {own, 401, `<html>`, "invalid_client", "", false},
+		"a page of a gateway":  {own, 502, `<html>`, "", "", true},
+		"not configured":       {tokenclient.Config{}, 401, `{"errorMessage":"who","":"who"}`, "", "", true},
+		"no codes":             {tokenclient.Config{ErrorMember: "errorMessage"}, 401, `{"errorMessage":"who"}`, "", "who", true},
+		"quotes a secret":      {own, 401, `{"errorMessage":"you sent ` + secret + `"}`, "invalid_client", "(not shown: it quotes a secret)", false},
+		"in lines":             {own, 401, `{"errorMessage":"a\nb\u0007"}`, "invalid_client", "a b", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := c.cfg
+			cfg.TokenURL, cfg.ClientID = tokenURL, "id"
+			cfg.Auth = func(context.Context) (outgrant.ClientAuth, error) {
+				return outgrant.ClientAuth{Method: outgrant.None}, nil
+			}
+			cfg.HTTPClient = &http.Client{Transport: oauthtest.HandlerTransport(answering(c.status, "application/json", c.body))}
+			client, err := tokenclient.New(cfg)
+			require.NoError(t, err)
+			_, err = client.Ask(t.Context(), &tokenclient.Request{Secrets: []outgrant.Secret{secret}})
+			var te *outgrant.TokenError
+			require.ErrorAs(t, err, &te)
+			require.Equal(t, c.code, te.Code)
+			require.Equal(t, c.says, te.Description)
+			require.Equal(t, c.status, te.StatusCode)
+			require.Equal(t, c.temporary, te.Temporary())
+			require.NotContains(t, err.Error(), "sentinel")
+		})
+	}
+	t.Run("in a success it means nothing", func(t *testing.T) {
+		t.Parallel()
+		cfg := own
+		cfg.TokenURL, cfg.ClientID = tokenURL, "id"
+		cfg.Auth = func(context.Context) (outgrant.ClientAuth, error) {
+			return outgrant.ClientAuth{Method: outgrant.None}, nil
+		}
+		cfg.HTTPClient = &http.Client{Transport: oauthtest.HandlerTransport(answering(200, "application/json", `{"access_token":"access","errorMessage":"none"}`))}
+		client, err := tokenclient.New(cfg)
+		require.NoError(t, err)
+		_, err = client.Ask(t.Context(), &tokenclient.Request{})
+		require.NoError(t, err)
+	})
+}
+
+// TestIssuedTokenType: an exchange gets what it asked for, and only that is exempt from what an access token must be.
+func TestIssuedTokenType(t *testing.T) {
+	t.Parallel()
+	const saml2 = "urn:ietf:params:oauth:token-type:saml2"
+	for name, c := range map[string]struct {
+		wants, body string
+		wantType    string
+		wantErr     string
+	}{
+		"as asked":             {saml2, `{"access_token":"PGE+ \n","issued_token_type":"` + saml2 + `","token_type":"N_A"}`, "N_A", ""},
+		"without token_type":   {saml2, `{"access_token":"x","issued_token_type":"` + saml2 + `"}`, "", ""},
+		"another":              {saml2, `{"access_token":"sentinel","issued_token_type":"urn:x","token_type":"Bearer"}`, "", `unsupported token type "urn:x": the exchange asked for ` + saml2},
+		"none":                 {saml2, `{"access_token":"sentinel","token_type":"N_A"}`, "", `unsupported token type ""`},
+		"not a text":           {saml2, `{"access_token":"sentinel","issued_token_type":["` + saml2 + `"]}`, "", "unsupported token type"},
+		"no token":             {saml2, `{"issued_token_type":"` + saml2 + `"}`, "", "no access_token"},
+		"N_A, but not asked":   {"", `{"access_token":"sentinel","issued_token_type":"` + saml2 + `","token_type":"N_A"}`, "", `unsupported token type "N_A"`},
+		"a blank, not asked":   {"", `{"access_token":"sen tinel"}`, "", "cannot be sent in a header"},
+		"a quoted secret type": {saml2, `{"access_token":"x","issued_token_type":"the sentinel secret"}`, "", "(not shown: it quotes a secret)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, outgrant.ClientAuth{Method: outgrant.None}, answering(200, "application/json", c.body))
+			answer, err := client.Ask(t.Context(), &tokenclient.Request{IssuedTokenType: c.wants, Secrets: []outgrant.Secret{"the sentinel secret"}})
+			if c.wantErr == "" {
+				require.NoError(t, err)
+				require.Equal(t, c.wantType, answer.Token.Type)
+				return
+			}
+			require.ErrorContains(t, err, c.wantErr)
+			require.NotContains(t, err.Error(), "sentinel")
+		})
+	}
+}
+
 // FuzzAnswer seeds from the files in testdata/answers, which are answers of odd token services.
 func FuzzAnswer(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/answers/*")

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"reflect"
 	"slices"
 	"time"
 
@@ -41,7 +40,7 @@ func CheckAuth(a outgrant.ClientAuth, now time.Time) error {
 	for _, f := range []struct {
 		name       string
 		wants, has bool
-	}{{"ClientSecret", wants.secret, a.Secret != ""}, {"Certificate", wants.certificate, a.Certificate != nil}, {"Key", wants.key, !isNil(a.Key)}} {
+	}{{"ClientSecret", wants.secret, a.Secret != ""}, {"Certificate", wants.certificate, a.Certificate != nil}, {"Key", wants.key, !keypair.IsNil(a.Key)}} {
 		switch {
 		case f.wants && !f.has:
 			return fmt.Errorf("%s: missing; %s needs it", f.name, a.Method)
@@ -62,12 +61,6 @@ func CheckAuth(a outgrant.ClientAuth, now time.Time) error {
 		return err
 	}
 	return nil
-}
-
-// isNil reports whether there is no key, which a nil *rsa.PrivateKey is not either.
-func isNil(key crypto.Signer) bool {
-	v := reflect.ValueOf(key)
-	return key == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // algorithm returns the JWS algorithm of the client assertion.
@@ -109,7 +102,9 @@ func (c *Client) authenticate(o *outgoing, a outgrant.ClientAuth) error {
 		o.form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 		o.form.Set("client_assertion", assertion.Reveal())
 	case outgrant.TLSClientAuth:
-		c.warnOfEnd(a.Certificate)
+		if leaf, err := keypair.Leaf(a.Certificate); err == nil {
+			c.WarnOfEnd(leaf)
+		}
 	}
 	return nil
 }

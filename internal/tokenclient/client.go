@@ -31,6 +31,10 @@ type Config struct {
 	AllowInsecureHTTP bool
 	Timeout           time.Duration // of a request; default 30 s
 	Hooks             *outgrant.Hooks
+
+	// For errors without a member named error: the member that says what is wrong, and the codes by HTTP status.
+	ErrorMember string
+	ErrorCodes  map[int]string
 }
 
 // Client asks one token endpoint. It is safe for concurrent use.
@@ -51,6 +55,10 @@ type Request struct {
 	Header  http.Header       // more headers
 	JSON    bool              // send Form as a JSON object; each name has one value then
 	Secrets []outgrant.Secret // in the request, beside the client's own: kept out of errors
+
+	// IssuedTokenType is what a token exchange asks for, if that is no access token: the answer's access_token is one of
+	// this type then, and not meant for a header (RFC 8693 2.2.1).
+	IssuedTokenType string
 }
 
 // New checks the URL. Its errors begin with the name of the field that is wrong.
@@ -118,6 +126,16 @@ func validQuery(query string) bool {
 	return err == nil
 }
 
+// CheckScopes refuses what cannot be an element of a scope.
+func CheckScopes(scopes []string) error {
+	for _, s := range scopes {
+		if s == "" || strings.ContainsAny(s, " \t\r\n\"\\") {
+			return fmt.Errorf("Scopes: %q is not a scope; give each scope as an element of its own (RFC 6749 3.3)", s)
+		}
+	}
+	return nil
+}
+
 // Describe returns the credential that the client asks for.
 func (c *Client) Describe() outgrant.Credential { return c.credential }
 
@@ -133,7 +151,7 @@ func (c *Client) Ask(ctx context.Context, req *Request) (*Answer, error) {
 		err = CheckAuth(auth, time.Now())
 	}
 	if err != nil {
-		return nil, c.fail(fmt.Errorf("client authentication: %w", err))
+		return nil, c.Fail(fmt.Errorf("client authentication: %w", err))
 	}
 	answer, err := c.askAs(ctx, req, auth)
 	if err == nil {
@@ -165,7 +183,7 @@ func clientRefused(err error) bool {
 }
 
 func (c *Client) askAs(ctx context.Context, req *Request, auth outgrant.ClientAuth) (*Answer, error) {
-	sent := &outgoing{form: maps.Clone(req.Form), header: req.Header.Clone(), secrets: req.Secrets}
+	sent := &outgoing{form: maps.Clone(req.Form), header: req.Header.Clone(), secrets: req.Secrets, issued: req.IssuedTokenType}
 	if sent.form == nil {
 		sent.form = url.Values{}
 	}
@@ -173,20 +191,20 @@ func (c *Client) askAs(ctx context.Context, req *Request, auth outgrant.ClientAu
 		sent.header = http.Header{}
 	}
 	if err := c.authenticate(sent, auth); err != nil {
-		return nil, c.fail(sent.scrub(err))
+		return nil, c.Fail(sent.scrub(err))
 	}
 	httpReq, err := c.newRequest(ctx, req, sent)
 	if err != nil {
-		return nil, c.fail(sent.scrub(err))
+		return nil, c.Fail(sent.scrub(err))
 	}
 	client, err := c.clientFor(auth)
 	if err != nil {
-		return nil, c.fail(err)
+		return nil, c.Fail(err)
 	}
 	began := time.Now()
 	resp, err := client.Do(httpReq)
 	if err != nil {
-		return nil, c.fail(sent.scrub(err))
+		return nil, c.Fail(sent.scrub(err))
 	}
 	defer resp.Body.Close()
 	return c.read(resp, sent, began)
@@ -224,7 +242,7 @@ func (c *Client) newRequest(ctx context.Context, req *Request, sent *outgoing) (
 	return httpReq, nil
 }
 
-// fail is an error without an answer.
-func (c *Client) fail(err error) *outgrant.TokenError {
+// Fail is an error without an answer.
+func (c *Client) Fail(err error) *outgrant.TokenError {
 	return &outgrant.TokenError{Grant: c.credential.Grant, Credential: c.credential.Name, TokenURL: c.credential.TokenURL, Err: err}
 }

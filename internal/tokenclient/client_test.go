@@ -2,6 +2,8 @@ package tokenclient_test
 
 import (
 	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"net/http"
@@ -142,4 +144,41 @@ func TestUsersHTTPClientIsLeftAlone(t *testing.T) {
 	require.Nil(t, mine.CheckRedirect)
 	_, err = tokenclient.New(tokenclient.Config{TokenURL: tokenURL})
 	require.ErrorContains(t, err, "ClientID: missing")
+}
+
+func TestCheckScopes(t *testing.T) {
+	t.Parallel()
+	for _, good := range [][]string{nil, {}, {"read"}, {"https://graph.example/.default", "a:b", "uaa.user", "!#[]~"}} {
+		require.NoError(t, tokenclient.CheckScopes(good))
+	}
+	for _, bad := range []string{"", " ", "a b", " a", "a\t", "a\nb", "a\rb", `a"b`, `a\b`} {
+		err := tokenclient.CheckScopes([]string{"good", bad})
+		require.ErrorContains(t, err, "Scopes: ", "%q", bad)
+		require.ErrorContains(t, err, "is not a scope")
+		require.NotContains(t, err.Error(), "\n")
+	}
+}
+
+// TestWarnOfEnd: the hook hears of a certificate that ends soon, each time.
+func TestWarnOfEnd(t *testing.T) {
+	t.Parallel()
+	var told []outgrant.CertificateEvent
+	now := time.Now()
+	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: "sb-1"}, NotBefore: now.Add(-100 * 24 * time.Hour), NotAfter: now.Add(100 * 24 * time.Hour)}
+	for _, hooks := range []*outgrant.Hooks{nil, {}, {CertificateEnding: func(e outgrant.CertificateEvent) { told = append(told, e) }}} {
+		client, err := tokenclient.New(tokenclient.Config{Name: "CRED", Grant: outgrant.SAMLBearer, TokenURL: tokenURL + "?key=sentinel", ClientID: "id", Hooks: hooks})
+		require.NoError(t, err)
+		client.WarnOfEnd(leaf)
+		require.Empty(t, told)
+		soon := *leaf
+		soon.NotAfter = now.Add(20 * 24 * time.Hour)
+		client.WarnOfEnd(&soon)
+		if hooks == nil || hooks.CertificateEnding == nil {
+			continue
+		}
+		client.WarnOfEnd(&soon)
+		require.Equal(t, []outgrant.CertificateEvent{{Credential: client.Describe(), Subject: "CN=sb-1", NotAfter: soon.NotAfter}}, told[:1])
+		require.Len(t, told, 2)
+		require.Equal(t, tokenURL, told[0].TokenURL)
+	}
 }

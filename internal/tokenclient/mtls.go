@@ -2,6 +2,7 @@ package tokenclient
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -112,14 +113,9 @@ func (c *Client) Check(a outgrant.ClientAuth) error {
 	return err
 }
 
-// warnOfEnd calls the hook for a certificate that will end soon.
-func (c *Client) warnOfEnd(certificate *tls.Certificate) {
-	hook := c.cfg.Hooks.CertificateEnding
-	if hook == nil {
-		return
-	}
-	leaf, err := keypair.Leaf(certificate)
-	if err == nil && keypair.EndsSoon(leaf, time.Now()) {
+// WarnOfEnd calls the hook if a certificate will end soon.
+func (c *Client) WarnOfEnd(leaf *x509.Certificate) {
+	if hook := c.cfg.Hooks.CertificateEnding; hook != nil && keypair.EndsSoon(leaf, time.Now()) {
 		hook(outgrant.CertificateEvent{Credential: c.credential, Subject: leaf.Subject.String(), NotAfter: leaf.NotAfter})
 	}
 }
