@@ -21,7 +21,7 @@ func newAnswer(status int, body map[string]any) *answer {
 	}}
 }
 
-// refusal is the answer of RFC 6749 5.2.
+// refusal is the answer of RFC 6749 5.2, or the one in the service's own shape.
 func refusal(e *Error) *answer {
 	status := e.Status
 	if status < http.StatusBadRequest {
@@ -30,7 +30,11 @@ func refusal(e *Error) *answer {
 			status = http.StatusUnauthorized
 		}
 	}
-	a := newAnswer(status, map[string]any{"error": e.Code, "error_description": e.Description})
+	members := map[string]any{"error": e.Code, "error_description": e.Description}
+	if e.Members != nil {
+		members = maps.Clone(e.Members) // the handler may keep its own
+	}
+	a := newAnswer(status, members)
 	switch status {
 	case http.StatusUnauthorized:
 		a.header.Set("WWW-Authenticate", `Basic realm="oauthtest"`)

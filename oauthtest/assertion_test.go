@@ -146,6 +146,24 @@ func TestClientAssertionSignature(t *testing.T) {
 	asserted(sign(t, jose.ES256, key, goodClaims(s)), "client_id", "jwt-2").refused(t, s, 401, "invalid_client", "iss and sub")
 }
 
+// TestClientAssertionAtAnAlias: the audience stays the token URL.
+func TestClientAssertionAtAnAlias(t *testing.T) {
+	t.Parallel()
+	key := ecKey(t)
+	s := assertionServer(t, key.Public())
+	alias := func(aud string) reply {
+		claims := goodClaims(s)
+		claims["aud"] = aud
+		req := asserted(sign(t, jose.ES256, key, claims)).request(t, s)
+		req.URL.Path += "/alias/a"
+		resp, err := s.Client().Do(req)
+		require.NoError(t, err)
+		return decode(t, resp)
+	}
+	require.Equal(t, 200, alias(s.TokenURL()).status)
+	require.Contains(t, alias(s.TokenURL()+"/alias/a").text("error_description"), "aud")
+}
+
 func TestClientAssertionType(t *testing.T) {
 	t.Parallel()
 	key := ecKey(t)

@@ -78,6 +78,7 @@ func TestHandleErrors(t *testing.T) {
 		{"Error about the client", nil, &oauthtest.Error{Code: "invalid_client"}, 401, "invalid_client", ""},
 		{"Error that is wrapped", nil, fmt.Errorf("outer: %w", &oauthtest.Error{Code: "invalid_grant", Description: "inner"}), 400, "invalid_grant", "inner"},
 		{"another error", nil, errors.New("the disk is full"), 500, "server_error", "the disk is full"},
+		{"Error with Members that have no JSON form", nil, &oauthtest.Error{Members: map[string]any{"x": func() {}}}, 500, "server_error", "Members cannot be encoded"},
 		{"nothing", nil, nil, 500, "server_error", "neither a grant nor an error"},
 		{"Extra that has no JSON form", &oauthtest.Granted{Extra: map[string]any{"x": func() {}}}, nil, 500, "server_error", "cannot be encoded"},
 	} {
@@ -89,6 +90,55 @@ func TestHandleErrors(t *testing.T) {
 		})
 	}
 	require.Equal(t, "invalid_grant: no", (&oauthtest.Error{Code: "invalid_grant", Description: "no"}).Error())
+}
+
+// TestHandleErrorInAnotherShape answers as a service that knows nothing of RFC 6749 5.2.
+func TestHandleErrorInAnotherShape(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, registeredOptions)
+	always := &oauthtest.Error{Status: 403, Code: "invalid_grant", Description: "no", Members: map[string]any{"errorMessage": "no", "expires_in": 1}}
+	s.Handle(customGrant, func(*oauthtest.GrantRequest) (*oauthtest.Granted, error) { return nil, always })
+	s.Inject(oauthtest.OddExpiresIn(""))
+	for _, want := range []map[string]any{{"errorMessage": "no"}, {"errorMessage": "no", "expires_in": 1.0}} { // the fault's answer is its own
+		r := custom().send(t, s)
+		require.Equal(t, 403, r.status)
+		require.Equal(t, want, r.members)
+	}
+	always.Status, always.Members = 0, map[string]any{}
+	r := custom().send(t, s)
+	require.Equal(t, 400, r.status)
+	require.Empty(t, r.members)
+}
+
+// TestAlias asks at the addresses that XSUAA has.
+func TestAlias(t *testing.T) {
+	t.Parallel()
+	both(t, registeredOptions, func(t *testing.T, s *oauthtest.Server) {
+		asked := make(chan string, 1)
+		s.Handle(customGrant, func(r *oauthtest.GrantRequest) (*oauthtest.Granted, error) {
+			asked <- r.URL
+			return &oauthtest.Granted{}, nil
+		})
+		for path, want := range map[string]string{
+			"": "", "?x=1": "", "/alias/acme.aws-live-eu10": "/alias/acme.aws-live-eu10", "/alias/a%20b?x=1": "/alias/a%20b",
+			"/alias": "404", "/alias/": "404", "/alias/a/b": "404", "/alias/a%2Fb": "404", "/other/a": "404",
+		} {
+			req := custom().request(t, s)
+			u, err := url.Parse(s.TokenURL() + path)
+			require.NoError(t, err)
+			req.URL = u
+			resp, err := s.Client().Do(req)
+			require.NoError(t, err)
+			if want == "404" {
+				require.NoError(t, resp.Body.Close())
+				require.Equal(t, 404, resp.StatusCode, path)
+				continue
+			}
+			require.Equal(t, 200, resp.StatusCode, path)
+			require.NotEmpty(t, decode(t, resp).text("access_token"))
+			require.Equal(t, s.TokenURL()+want, <-asked)
+		}
+	})
 }
 
 func TestHandleMayKeepWhatItGrants(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,7 +160,9 @@ func (s *Server) listen() error {
 	return nil
 }
 
-// TokenURL is the token endpoint.
+// TokenURL is the token endpoint. TokenURL() + "/alias/NAME" is one too, with any NAME that is one segment of a path: XSUAA
+// has such addresses, and a [GrantHandler] sees which one was asked. Client assertions have TokenURL as their audience at
+// either.
 func (s *Server) TokenURL() string { return s.base + "/oauth/token" }
 
 // AuthURL is the authorization endpoint: whoever comes there consents at once, as ServerOptions.User.
@@ -206,10 +209,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.running.Done()
-	switch r.URL.Path {
-	case "/oauth/token":
+	switch alias, isAlias := strings.CutPrefix(r.URL.Path, "/oauth/token/alias/"); {
+	case r.URL.Path == "/oauth/token", isAlias && alias != "" && !strings.Contains(alias, "/"):
 		s.serveToken(w, r)
-	case "/oauth/authorize":
+	case r.URL.Path == "/oauth/authorize":
 		s.serveAuthorize(w, r)
 	default:
 		http.NotFound(w, r)

@@ -22,6 +22,7 @@ type GrantHandler func(r *GrantRequest) (*Granted, error)
 
 // GrantRequest is a token request that is to be decided. It prints grant type and client.
 type GrantRequest struct {
+	URL    string // of the token endpoint that was asked, without query: TokenURL, or an alias of it
 	Client Client
 	Params url.Values
 	Scopes []string // asked for, each of them known and allowed to the client
@@ -44,6 +45,7 @@ type Granted struct {
 type Error struct {
 	Status            int // default 401 for invalid_client, else 400
 	Code, Description string
+	Members           map[string]any // of the answer, where the service has its own error shape; default error and error_description
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Description }
@@ -89,6 +91,11 @@ func (s *Server) answerTo(r *http.Request, params url.Values, malformed error, s
 		}
 	}
 	e, ok := errors.AsType[*Error](err)
+	if ok {
+		if _, unfit := json.Marshal(e.Members); unfit != nil {
+			ok, err = false, fmt.Errorf("the error's Members cannot be encoded: %w", unfit)
+		}
+	}
 	if !ok {
 		e = &Error{Status: http.StatusInternalServerError, Code: "server_error", Description: err.Error()}
 	}
@@ -119,7 +126,7 @@ func (s *Server) decide(r *http.Request, params url.Values, sameToken bool) (map
 	if refused != nil {
 		return nil, refused
 	}
-	granted, err := handle(&GrantRequest{Client: client, Params: params, Scopes: scopes})
+	granted, err := handle(&GrantRequest{URL: s.base + r.URL.EscapedPath(), Client: client, Params: params, Scopes: scopes})
 	if err != nil {
 		return nil, err
 	}
