@@ -56,7 +56,19 @@ func (a Adapter) Grants() []outgrant.Grant { return slices.Clone(matrix[a]) }
 // Check returns an error that matches [outgrant.ErrUnsupportedGrant] and lists the grants that are taken, if the grant of
 // src is known and not one of them. A source that does not say its grant is not checked, nor is any if anyGrant is true.
 func (a Adapter) Check(src outgrant.TokenSource, anyGrant bool) error {
-	grant := outgrant.GrantOf(src)
+	return a.check(outgrant.GrantOf(src), anyGrant)
+}
+
+// CheckUsers is Check for a user source that says its grant (an [outgrant.Describer], such as *samlbearer.Client). One
+// that does not is not checked; the sources that it has for users can be, by Check.
+func (a Adapter) CheckUsers(users outgrant.UserSource, anyGrant bool) error {
+	if d, ok := users.(outgrant.Describer); ok {
+		return a.check(d.Describe().Grant, anyGrant)
+	}
+	return nil
+}
+
+func (a Adapter) check(grant outgrant.Grant, anyGrant bool) error {
 	if grant == "" || anyGrant || slices.Contains(matrix[a], grant) {
 		return nil
 	}

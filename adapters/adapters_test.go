@@ -19,6 +19,15 @@ type described struct {
 
 func (d described) Describe() outgrant.Credential { return outgrant.Credential{Grant: d.grant} }
 
+type users struct{}
+
+func (users) ForUser(string) outgrant.TokenSource { return nil }
+
+type describedUsers struct {
+	users
+	outgrant.Describer
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	foreign := outgrant.StaticToken("access")
@@ -28,6 +37,9 @@ func TestCheck(t *testing.T) {
 			src := outgrant.Cached(described{foreign, g}, nil)
 			require.NoError(t, a.Check(src, true))
 			err := a.Check(src, false)
+			require.Equal(t, err, a.CheckUsers(describedUsers{users{}, src}, false))
+			require.NoError(t, a.CheckUsers(describedUsers{users{}, src}, true))
+			require.NoError(t, a.CheckUsers(users{}, false), "foreign users are not checked")
 			if slices.Contains(a.Grants(), g) {
 				require.NoError(t, err)
 				continue

@@ -53,11 +53,13 @@ func New(src outgrant.TokenSource, opts *Options) (*Transport, error) {
 		return nil, errors.New("httpadapter: both a source and Users: leave the source nil to act for users")
 	case src == nil && opts.Users == nil:
 		return nil, errors.New("httpadapter: the source is nil, and there are no Users")
-	case src == nil:
-		t.inner.SourceFor = forUser(opts.Users, opts.User, opts.AnyGrant)
-		return t, nil
 	}
-	if err := adapters.HTTP.Check(src, opts.AnyGrant); err != nil {
+	err := adapters.HTTP.Check(src, opts.AnyGrant)
+	if opts.Users != nil {
+		t.inner.SourceFor = forUser(opts.Users, opts.User, opts.AnyGrant)
+		err = adapters.HTTP.CheckUsers(opts.Users, opts.AnyGrant)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("httpadapter: %w", err)
 	}
 	return t, nil

@@ -39,6 +39,10 @@ func byHeader(r *http.Request) (string, error) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	src := outgrant.StaticToken("access")
+	social := struct {
+		users
+		described
+	}{described: described{src, outgrant.Social}}
 	for name, c := range map[string]struct {
 		src  outgrant.TokenSource
 		opts *httpadapter.Options
@@ -49,11 +53,14 @@ func TestNewRefuses(t *testing.T) {
 		"user without users": {src, &httpadapter.Options{User: byHeader}, "go together"},
 		"source and users":   {src, &httpadapter.Options{Users: users{}, User: byHeader}, "leave the source nil"},
 		"another grant":      {described{src, outgrant.AuthorizationCode}, nil, "client_credentials and urn:"},
+		"users of another":   {nil, &httpadapter.Options{Users: social, User: byHeader}, "client_credentials and urn:"},
 	} {
 		_, err := httpadapter.New(c.src, c.opts)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	_, err := httpadapter.New(described{src, outgrant.AuthorizationCode}, &httpadapter.Options{AnyGrant: true})
+	_, err := httpadapter.New(nil, &httpadapter.Options{Users: social, User: byHeader, AnyGrant: true})
+	require.NoError(t, err)
+	_, err = httpadapter.New(described{src, outgrant.AuthorizationCode}, &httpadapter.Options{AnyGrant: true})
 	require.NoError(t, err)
 }
 

@@ -3,7 +3,7 @@
 //	go run ./examples/quickstart
 //
 // needs no account: it starts a token service and a receiver on this machine and shows what happens to calls while
-// tokens end, are rejected, and the token service is down.
+// tokens end, are rejected, and the token service is down, and to calls as the user of each request.
 //
 //	go run ./examples/quickstart -service-key key.json -get URL
 //
@@ -44,5 +44,8 @@ func run(ctx context.Context, serviceKey, key, get string) error {
 	case get != "" || key != "":
 		return fmt.Errorf("-get and -key go with -service-key")
 	}
-	return demo(ctx)
+	if err := demo(ctx); err != nil {
+		return err
+	}
+	return actForUsers(ctx)
 }
