@@ -1,4 +1,4 @@
-// Package authserver_test tests client credentials against oidc-provider, a strict token service.
+// Package authserver_test tests client credentials and SAML bearer assertions against oidc-provider, a strict token service.
 package authserver_test
 
 import (

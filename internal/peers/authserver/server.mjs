@@ -1,8 +1,9 @@
 // A strict token service: oidc-provider, in memory, on 127.0.0.1 only.
 //
 // CONFIG names a JSON file: ttl (seconds), clients (OpenID Connect registration metadata), scopes, resources (their
-// tokens are JWTs), tls (key, cert and the ca of client certificates, in PEM). PORT is where to listen; default: a free
-// port. It prints READY and its URL, and why it refused what it refused: its answers do not tell.
+// tokens are JWTs), tls (key, cert and the ca of client certificates, in PEM), saml (issuers, with their certificates in
+// PEM, and the audience of their assertions; default: this server). PORT is where to listen; default: a free port. It
+// prints READY and its URL, and why it refused what it refused: its answers do not tell.
 //
 // A line {"client_id", "client_secret"} on standard input replaces a client's secret. It ends with its standard
 // input, so it does not outlive a test that was killed.
@@ -11,6 +12,7 @@ import https from 'node:https';
 import readline from 'node:readline';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
+import { register as registerSAML2Bearer } from './saml2bearer.mjs';
 
 const config = JSON.parse(fs.readFileSync(process.env.CONFIG, 'utf8'));
 
@@ -24,7 +26,7 @@ const provider = new Provider(issuer, {
     grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...client,
   })),
   scopes: config.scopes,
-  ttl: { ClientCredentials: config.ttl },
+  ttl: { AccessToken: config.ttl, ClientCredentials: config.ttl },
   routes: { token: '/oauth/token' }, // where SAP's are
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
   enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256'] },
@@ -54,6 +56,10 @@ const provider = new Provider(issuer, {
       },
     },
   },
+});
+
+registerSAML2Bearer(provider, {
+  audience: issuer, ...config.saml, recipient: `${issuer}/oauth/token`, scopes: config.scopes,
 });
 
 function signingKey() {

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -20,6 +17,8 @@ type AuthServerOptions struct {
 	Scopes        []string
 	Resources     []string // RFC 8707; their tokens are JWTs, all others are opaque
 	PKI           *PKI     // of the server and its clients; default a new one
+	IdPs          []IdP    // whose assertions the server takes (RFC 7522)
+	SAMLAudience  string   // of these assertions; default the server's Issuer
 }
 
 // AuthServer is an oidc-provider in a process of its own, with TLS.
@@ -33,17 +32,9 @@ type AuthServer struct {
 	http  *http.Client
 }
 
-var ready = regexp.MustCompile(`(?m)^READY (\S+)$`)
-
 // StartAuthServer starts the server and waits until it listens. It ends with the test.
 func StartAuthServer(tb testing.TB, opts AuthServerOptions) *AuthServer {
 	tb.Helper()
-	node, err := exec.LookPath("node")
-	need(tb, "node", err)
-	dir := folder(tb, "authserver")
-	_, err = os.Stat(filepath.Join(dir, "node_modules", "oidc-provider"))
-	need(tb, "oidc-provider", err)
-
 	s := &AuthServer{PKI: opts.PKI, admin: SecretClient("receiver", "the receiver's own secret")}
 	if s.PKI == nil {
 		s.PKI = NewPKI(tb)
@@ -52,24 +43,18 @@ func StartAuthServer(tb testing.TB, opts AuthServerOptions) *AuthServer {
 		opts.TokenLifetime = time.Minute
 	}
 	certificate := s.PKI.Server(tb)
-	config, err := json.Marshal(map[string]any{
+	saml := map[string]any{"issuers": certificates(opts.IdPs)}
+	if opts.SAMLAudience != "" {
+		saml["audience"] = opts.SAMLAudience
+	}
+	s.process, s.Issuer = startNode(tb, "authserver", map[string]any{
 		"ttl":       opts.TokenLifetime / time.Second,
 		"clients":   append([]Client{s.admin}, opts.Clients...),
 		"scopes":    append([]string{}, opts.Scopes...),
 		"resources": append([]string{}, opts.Resources...),
+		"saml":      saml,
 		"tls":       map[string]string{"key": KeyPEM(tb, certificate), "cert": ChainPEM(certificate), "ca": ChainPEM(s.PKI.Root)},
 	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	file := filepath.Join(tb.TempDir(), "authserver.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	cmd := exec.Command(node, filepath.Join(dir, "server.mjs"))
-	cmd.Env = append(os.Environ(), "CONFIG="+file, "PORT=0")
-	s.process = start(tb, cmd)
-	s.Issuer = s.await(tb, ready, 30*time.Second)[1]
 	s.TokenURL = s.Issuer + "/oauth/token"
 	s.http = &http.Client{Transport: s.Transport(tb)}
 	return s

@@ -18,11 +18,17 @@ type Client struct {
 	Subject   string              `json:"tls_client_auth_subject_dn,omitempty"`
 	Bound     bool                `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	Scope     string              `json:"scope,omitempty"`
+	Grants    []string            `json:"grant_types,omitempty"` // default client_credentials alone
 }
 
 // SecretClient authenticates by a secret, in the header or in the body.
 func SecretClient(id, secret string) Client {
 	return Client{ID: id, Secret: secret, Method: "client_secret_basic"}
+}
+
+// SAMLClient authenticates by a secret and brings assertions about users.
+func SAMLClient(id, secret string) Client {
+	return Client{ID: id, Secret: secret, Method: "client_secret_basic", Grants: []string{"urn:ietf:params:oauth:grant-type:saml2-bearer"}}
 }
 
 // KeyClient authenticates by an assertion.

@@ -27,6 +27,7 @@ type Introspection struct {
 type Answer struct {
 	Active       bool         `json:"active"`
 	ClientID     string       `json:"client_id"`
+	Subject      string       `json:"sub"`
 	Scope        string       `json:"scope"`
 	Audience     jwt.Audience `json:"aud"`
 	Confirmation struct {

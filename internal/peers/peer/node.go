@@ -1,0 +1,45 @@
+package peer
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+var ready = regexp.MustCompile(`(?m)^READY (\S+)\n`)
+
+// startNode starts the server.mjs of a folder of this module with a configuration, waits until it listens, and returns
+// its URL. It skips the test if something that the folder's package.json names is not installed.
+func startNode(tb testing.TB, dir string, config any) (p *process, url string) {
+	tb.Helper()
+	node, dir := Program(tb, "node"), folder(tb, dir)
+	var wants struct{ Dependencies map[string]string }
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &wants)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for module := range wants.Dependencies {
+		_, err := os.Stat(filepath.Join(dir, "node_modules", module))
+		need(tb, "npm "+module, err)
+	}
+
+	text, err = json.Marshal(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file := filepath.Join(tb.TempDir(), "config.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.Command(node, filepath.Join(dir, "server.mjs"))
+	cmd.Env = append(os.Environ(), "CONFIG="+file, "PORT=0")
+	p = start(tb, cmd)
+	return p, p.await(tb, ready, 30*time.Second)[1]
+}
