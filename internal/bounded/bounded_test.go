@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,15 +209,15 @@ func TestBusyStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const busy = 5
-		over := false
-		m := bounded.New[string](3, time.Hour, func(n *int) bool { return *n < busy && !over })
+		var over atomic.Bool
+		m := bounded.New[string](3, time.Hour, func(n *int) bool { return *n < busy && !over.Load() })
 		for i := range 100 {
 			put(m, strconv.Itoa(i), i)
 			require.Equal(t, max(min(i+1, 3), min(i+1, busy+1)), m.Len(), "of the others there is only the newest")
 		}
 		time.Sleep(100 * time.Hour)
 		require.Equal(t, busy, m.Len())
-		over = true
+		over.Store(true)
 		put(m, "newest", 100)
 		require.Equal(t, 3, m.Len(), "back within the bound")
 		require.NotNil(t, m.Get("newest"))
@@ -229,11 +230,11 @@ func TestBusyStays(t *testing.T) {
 func TestIdleTimeBeginsWhenNotBusy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		busy := true
-		m := bounded.New[string](3, time.Hour, func(*int) bool { return busy })
+		var over atomic.Bool
+		m := bounded.New[string](3, time.Hour, func(*int) bool { return !over.Load() })
 		e := put(m, "a", 0)
 		time.Sleep(100*time.Hour + time.Minute)
-		busy = false
+		over.Store(true)
 		time.Sleep(time.Hour)
 		require.Equal(t, 1, m.Len())
 		time.Sleep(time.Hour)

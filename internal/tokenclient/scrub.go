@@ -1,6 +1,7 @@
 package tokenclient
 
 import (
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ func (o *outgoing) keep(s outgrant.Secret) {
 
 // quotes reports whether a text quotes a secret of the request, or a piece of it.
 func (o *outgoing) quotes(text string) bool {
-	return slices.ContainsFunc(o.secrets, func(s outgrant.Secret) bool {
+	return text != "" && slices.ContainsFunc(o.secrets, func(s outgrant.Secret) bool {
 		secret := s.Reveal()
 		if _, found := secrettext.Of(secret).In(text); found {
 			return true
@@ -40,9 +41,9 @@ func (o *outgoing) quotes(text string) bool {
 	})
 }
 
-// quotesXML tells a document by any element, and by a long run of its base64: its other texts are in other texts, too.
+// quotesXML tells a document by any element, by a long run of its base64, and in hex: its other texts are in other texts, too.
 func quotesXML(document, text string) bool {
-	return slices.ContainsFunc(secrettext.Readings(text), func(text string) bool {
+	return secrettext.PartOf(hex.EncodeToString([]byte(document)), strings.ToLower(text)) || slices.ContainsFunc(secrettext.Readings(text), func(text string) bool {
 		return markup.MatchString(text) || slices.ContainsFunc(longBase64.FindAllString(text, -1), func(run string) bool {
 			return strings.Contains(document, run)
 		})
