@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,14 +69,15 @@ func newClient(cfg *Config) (*Client, error) {
 	}
 	c := &Client{
 		target: target, tokenURL: cfg.TokenURL, clientKey: cmp.Or(cfg.ClientKey, target.User), scopes: slices.Clone(cfg.Scopes),
-		cache: cmp.Or(cfg.Cache, &outgrant.CacheOptions{}),
+		cache: &outgrant.CacheOptions{},
 		users: bounded.New[string](cmp.Or(cfg.MaxUsers, defaultMaxUsers), cmp.Or(cfg.UserIdleTime, defaultIdleTime), (*user).busy),
 	}
 	if c.clientKey == "" {
 		return nil, errors.New("ClientKey: missing; it is the API key or client id")
 	}
-	own := *c.cache
-	c.cache = &own
+	if cfg.Cache != nil {
+		*c.cache = *cfg.Cache
+	}
 	var err error
 	if c.token, err = c.newTokenClient(cfg); err != nil {
 		return nil, err
@@ -160,34 +160,6 @@ func (c *Client) failure(err error) error {
 		return te
 	}
 	return c.token.Fail(err)
-}
-
-// request is the token request for an assertion (RFC 7522 2.1).
-func (c *Client) request(assertion []byte, renew bool) *tokenclient.Request {
-	sent := assertion
-	if c.target.ResponseWrapper {
-		sent = wrap(assertion)
-	}
-	encoded := c.target.Encoding.encode(sent)
-	r := &tokenclient.Request{Secrets: []outgrant.Secret{outgrant.Secret(assertion), encoded}, Form: url.Values{
-		"grant_type": {string(outgrant.SAMLBearer)},
-		"assertion":  {encoded.Reveal()},
-	}}
-	if c.target.ClientIDInBody {
-		r.Form.Set("client_id", c.clientKey)
-	}
-	if len(c.scopes) > 0 {
-		r.Form.Set("scope", strings.Join(c.scopes, " "))
-	}
-	for name, value := range c.target.Fields {
-		r.Form.Set(name, value)
-	}
-	if renew {
-		for name, value := range c.target.RenewFields {
-			r.Form.Set(name, value)
-		}
-	}
-	return r
 }
 
 // Describe returns the credential, without any user.

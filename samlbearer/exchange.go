@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/internal/tokenclient"
 )
 
 // exchange is what a user's tokens come from: an assertion is exchanged for each.
@@ -30,6 +33,7 @@ func (e *exchange) Refresh(ctx context.Context, rejected *outgrant.Token) (*outg
 		err = errors.New("the assertion source returned neither an assertion nor an error")
 	}
 	if err != nil {
+		c.pause.note(err) // of the token service that an assertion comes from
 		return nil, c.failure(err)
 	}
 	answer, err := c.token.Ask(ctx, c.request(xml, rejected != nil))
@@ -46,6 +50,34 @@ func (e *exchange) Refresh(ctx context.Context, rejected *outgrant.Token) (*outg
 		token.Scopes = c.scopes
 	}
 	return token, nil
+}
+
+// request is the token request for an assertion (RFC 7522 2.1).
+func (c *Client) request(assertion []byte, renew bool) *tokenclient.Request {
+	sent := assertion
+	if c.target.ResponseWrapper {
+		sent = wrap(assertion)
+	}
+	encoded := c.target.Encoding.encode(sent)
+	r := &tokenclient.Request{Secrets: []outgrant.Secret{outgrant.Secret(assertion), encoded}, Form: url.Values{
+		"grant_type": {string(outgrant.SAMLBearer)},
+		"assertion":  {encoded.Reveal()},
+	}}
+	if c.target.ClientIDInBody {
+		r.Form.Set("client_id", c.clientKey)
+	}
+	if len(c.scopes) > 0 {
+		r.Form.Set("scope", strings.Join(c.scopes, " "))
+	}
+	for name, value := range c.target.Fields {
+		r.Form.Set(name, value)
+	}
+	if renew {
+		for name, value := range c.target.RenewFields {
+			r.Form.Set(name, value)
+		}
+	}
+	return r
 }
 
 // Describe names the user too: what stands between the cache and the token service must not mix users up.

@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -204,7 +205,7 @@ func (s Signer) TechnicalUser() (string, error) {
 		}
 	}
 	switch {
-	case len(names) == 0 || len(names) == 1 && names[0] == "":
+	case len(names) == 0 || len(names) == 1 && strings.TrimSpace(names[0]) == "":
 		return "", errors.New("Signer.Certificate: its subject has no common name, so there is no technical user")
 	case len(names) > 1:
 		return "", fmt.Errorf("Signer.Certificate: its subject has %d common names, so the technical user cannot be told", len(names))
