@@ -128,9 +128,12 @@ func (m *Map[K, V]) victim() (last *Entry[K, V]) {
 		if m.busy(&e.Value) {
 			continue
 		}
-		if last = e; e.state.And(^used)&used == 0 {
-			break
+		state := e.state.Load()
+		if state&used == 0 && e.state.CompareAndSwap(state, gone) { // else it is just being used
+			return e
 		}
+		e.state.And(^used)
+		last = e
 	}
 	return last
 }
