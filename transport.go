@@ -162,11 +162,8 @@ func (t *Transport) mayAttach(req *http.Request) (bool, error) {
 	if req.URL == nil {
 		return false, errors.New("outgrant: Transport: the request has no URL")
 	}
-	// The redirects that led here, back to the caller's own request. All must be of one origin.
-	for r := req.Response; r != nil; r = r.Request.Response {
-		if r.Request == nil || !origin.Same(r.Request.URL, req.URL) {
-			return false, nil
-		}
+	if origin.Left(req) {
+		return false, nil
 	}
 	if t.Origins != nil {
 		listed, err := t.listed(req.URL)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
+	"github.com/outgrant/outgrant/internal/origin"
 	"github.com/outgrant/outgrant/internal/secrettext"
 )
 
@@ -60,7 +61,7 @@ func (c below) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case c.src != nil:
 		out, unzip = c.outgoing(req)
-	case strayed(req):
+	case origin.Left(req):
 		out = bare(req)
 	}
 	resp, err := c.opts.Base.RoundTrip(out)

@@ -81,16 +81,6 @@ func (c *core) belowAPI(relative *url.URL) string {
 	return strings.TrimLeft(path, "/")
 }
 
-// strayed reports whether redirects led the request away from the origin of the caller's own.
-func strayed(req *http.Request) bool {
-	for r := req.Response; r != nil; r = r.Request.Response {
-		if r.Request == nil || !origin.Same(r.Request.URL, req.URL) {
-			return true
-		}
-	}
-	return false
-}
-
 // bare returns a copy without the caller's own credentials. An http.Client takes them off by the host alone, and the
 // host of a relative URL is none.
 func bare(req *http.Request) *http.Request {

@@ -2,6 +2,7 @@
 package origin
 
 import (
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -11,6 +12,17 @@ import (
 func Same(a, b *url.URL) bool {
 	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
 		strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+// Left reports whether redirects led req away from the origin of the caller's own request: all in the chain, back to that,
+// must be of one origin. If it cannot be told, they did.
+func Left(req *http.Request) bool {
+	for r := req.Response; r != nil; r = r.Request.Response {
+		if r.Request == nil || !Same(r.Request.URL, req.URL) {
+			return true
+		}
+	}
+	return false
 }
 
 func port(u *url.URL) string {
