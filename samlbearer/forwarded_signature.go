@@ -16,21 +16,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-const (
-	excC14NNamespace = "http://www.w3.org/2001/10/xml-exc-c14n#"
-	maxID            = 1024
-)
-
-// signatureMethods are the algorithms that pass, with the kind of key that each is for. None of them is an HMAC, which would take
-// a public key for a secret.
-var signatureMethods = map[string]x509.PublicKeyAlgorithm{
-	dsig.RSASHA256SignatureMethod: x509.RSA, dsig.RSASHA384SignatureMethod: x509.RSA, dsig.RSASHA512SignatureMethod: x509.RSA,
-	dsig.ECDSASHA256SignatureMethod: x509.ECDSA, dsig.ECDSASHA384SignatureMethod: x509.ECDSA, dsig.ECDSASHA512SignatureMethod: x509.ECDSA,
-}
-
-var digestMethods = []string{
-	"http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2001/04/xmldsig-more#sha384", "http://www.w3.org/2001/04/xmlenc#sha512",
-}
+const maxID = 1024
 
 // foreign are elements that have no place in an assertion and are what signatures are wrapped with, whatever their namespace.
 var foreign = []string{
@@ -153,7 +139,7 @@ func (s *signed) readSignedInfo(info *etree.Element) error {
 	if err != nil {
 		return err
 	}
-	if s.method = signatureMethods[method]; s.method == x509.UnknownPublicKeyAlgorithm {
+	if s.method = keyOf(method); s.method == x509.UnknownPublicKeyAlgorithm {
 		return errors.New("SignatureMethod: must be RSA or ECDSA with SHA-256, SHA-384 or SHA-512")
 	}
 	return s.readReference(parts[2])
@@ -177,7 +163,7 @@ func (s *signed) readReference(reference *etree.Element) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(digestMethods, digest) {
+	if !isDigest(digest) {
 		return errors.New("DigestMethod: must be SHA-256, SHA-384 or SHA-512")
 	}
 	value, err := textOf(parts[2])

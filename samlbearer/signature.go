@@ -18,15 +18,6 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// algorithms are the identifiers that go with a hash (RFC 6931, XML Encryption).
-type algorithms struct{ digest, rsa, ecdsa string }
-
-var algorithmsOf = map[crypto.Hash]algorithms{
-	crypto.SHA256: {"http://www.w3.org/2001/04/xmlenc#sha256", dsig.RSASHA256SignatureMethod, dsig.ECDSASHA256SignatureMethod},
-	crypto.SHA384: {"http://www.w3.org/2001/04/xmldsig-more#sha384", dsig.RSASHA384SignatureMethod, dsig.ECDSASHA384SignatureMethod},
-	crypto.SHA512: {"http://www.w3.org/2001/04/xmlenc#sha512", dsig.RSASHA512SignatureMethod, dsig.ECDSASHA512SignatureMethod},
-}
-
 // sign writes an assertion with its signature, which stands right after the Issuer, where the schema wants it (XML
 // Signature, SAML 2.0 Core 5.4).
 func (s *Signer) sign(d *document) ([]byte, error) {
