@@ -23,6 +23,10 @@ type Hooks struct {
 	// or kept because too many were dropped lately.
 	Invalidated func(InvalidateEvent)
 
+	// AuthorizationChanged is called when something happened to what a user authorized, or to its refresh token
+	// (authorization code). It is called after that was stored, or could not be; it must be quick.
+	AuthorizationChanged func(AuthorizationEvent)
+
 	// CertificateEnding is called when a certificate is used that will end soon, to authenticate the client or
 	// to sign an assertion: within 30 days, or a fifth of its life if that is shorter.
 	CertificateEnding func(CertificateEvent)
@@ -80,3 +84,41 @@ type CertificateEvent struct {
 	Subject  string
 	NotAfter time.Time
 }
+
+// AuthorizationChange says what happened to a user's authorization.
+type AuthorizationChange string
+
+const (
+	Authorized     AuthorizationChange = "authorized"      // a user consented
+	Refreshed      AuthorizationChange = "refreshed"       // the refresh token was used; its successor, if one came, is stored
+	OutcomeUnknown AuthorizationChange = "outcome unknown" // the refresh token was sent and no full answer came: it will be tried again
+	NotStored      AuthorizationChange = "not stored"      // a new refresh token could not be stored yet: it is kept in memory, and storing is tried again
+	Superseded     AuthorizationChange = "superseded"      // a refresh ended after the authorization had been replaced or deleted: the stored state stays
+	Unauthorized   AuthorizationChange = "unauthorized"    // the token service refused the refresh token: a user has to authorize again
+	Revoked        AuthorizationChange = "revoked"         // a refresh token was revoked, or, with Err, could not be
+	SharedClient   AuthorizationChange = "shared client"   // two credentials have the same client and user: where a provider keeps one refresh token for both, each ends the other's
+)
+
+// AuthorizationEvent is something that happened to a user's authorization.
+type AuthorizationEvent struct {
+	Credential
+	Change AuthorizationChange
+	Err    error // the cause, if it is bad news; nil otherwise
+}
+
+func (e AuthorizationEvent) String() string {
+	s := fmt.Sprintf("authorization of %s: %s", e.Credential.text(), e.Change)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Format prints what happened, for every verb and flag.
+func (e AuthorizationEvent) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
+
+// LogValue logs what happened.
+func (e AuthorizationEvent) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
+// MarshalJSON encodes what happened.
+func (e AuthorizationEvent) MarshalJSON() ([]byte, error) { return json.Marshal(e.String()) }

@@ -36,6 +36,15 @@ func (t *Token) Extra(key string) any {
 	return withoutSecrets(t.extra[key])
 }
 
+// Extras returns all that [Token.Extra] knows, to keep a token with it; nil: nothing. It is a copy.
+func (t *Token) Extras() map[string]any {
+	if t == nil || t.extra == nil {
+		return nil
+	}
+	all, _ := withoutSecrets(t.extra).(map[string]any)
+	return all
+}
+
 // WithExtra returns a copy of t whose other members are those of m, as encoding/json makes them: copied, and
 // at any depth without those whose names say that they are secret: names that end in token, secret, password or
 // assertion, or the plural of that.

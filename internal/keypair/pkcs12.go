@@ -16,6 +16,9 @@ func ParsePKCS12(data []byte, password string) (certs []*x509.Certificate, key c
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		return nil, nil, errors.New("this is PEM text, not a PKCS#12 file")
 	}
+	if err := checkPasswordRounds(data); err != nil {
+		return nil, nil, err
+	}
 	private, first, others, err := pkcs12.DecodeChain(data, password)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):

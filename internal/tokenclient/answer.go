@@ -16,7 +16,7 @@ import (
 
 // Answer is what a token service granted.
 type Answer struct {
-	Token        *outgrant.Token
+	Token        *outgrant.Token // never nil but beside an error
 	RefreshToken outgrant.Secret
 	IDToken      outgrant.Secret
 }
@@ -51,18 +51,26 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 		}
 		return nil, failed // without either it is an answer that says nothing we know
 	}
-	if err == nil {
-		var answer *Answer
-		if answer, err = o.granted(members, began); err == nil {
-			return answer, nil
-		}
+	if err != nil {
+		failed.Err = err
+		return nil, failed
+	}
+	answer := &Answer{
+		RefreshToken: outgrant.Secret(text(members["refresh_token"])),
+		IDToken:      outgrant.Secret(text(members["id_token"])),
+	}
+	if answer.Token, err = o.granted(members, began); err == nil {
+		return answer, nil
 	}
 	failed.Err = err
-	return nil, failed
+	if answer.RefreshToken == "" {
+		return nil, failed
+	}
+	return &Answer{RefreshToken: answer.RefreshToken}, failed
 }
 
-// granted reads a success (RFC 6749 5.1).
-func (o *outgoing) granted(members map[string]any, began time.Time) (*Answer, error) {
+// granted reads the access token of a success (RFC 6749 5.1).
+func (o *outgoing) granted(members map[string]any, began time.Time) (*outgrant.Token, error) {
 	token := &outgrant.Token{AccessToken: outgrant.Secret(text(members["access_token"]))}
 	if token.AccessToken == "" {
 		return nil, errors.New("the answer has no access_token")
@@ -71,19 +79,14 @@ func (o *outgoing) granted(members map[string]any, began time.Time) (*Answer, er
 	if token.Type, err = o.tokenType(members, token.AccessToken); err != nil {
 		return nil, err
 	}
-	if life := lifetime(members["expires_in"]); life > 0 {
+	if life := Lifetime(members["expires_in"]); life > 0 {
 		token.Expiry = began.Round(0).Add(life)
 	}
 	token.Scopes = scopes(members["scope"])
-	answer := &Answer{
-		RefreshToken: outgrant.Secret(text(members["refresh_token"])),
-		IDToken:      outgrant.Secret(text(members["id_token"])),
-	}
 	for _, known := range []string{"access_token", "token_type", "expires_in", "scope"} {
 		delete(members, known)
 	}
-	answer.Token = token.WithExtra(members) // leaves out refresh_token, id_token and their like
-	return answer, nil
+	return token.WithExtra(members), nil // leaves out refresh_token, id_token and their like
 }
 
 // tokenType returns the type of an access token that can be sent as one, or checks that the answer is what an exchange
@@ -113,9 +116,9 @@ func text(member any) string {
 	return s
 }
 
-// lifetime reads expires_in, which services send as a number, a text or a fraction. Zero, negative and unreadable
-// mean that the token service does not know: such a token is kept until it is rejected.
-func lifetime(member any) time.Duration {
+// Lifetime reads expires_in and its like, which services send as a number, a text or a fraction. Zero, negative and
+// unreadable mean that the token service does not know, and give 0: such a token is kept until it is rejected.
+func Lifetime(member any) time.Duration {
 	var seconds float64
 	switch v := member.(type) {
 	case float64:

@@ -139,11 +139,20 @@ func CheckScopes(scopes []string) error {
 // Describe returns the credential that the client asks for.
 func (c *Client) Describe() outgrant.Credential { return c.credential }
 
-// Ask sends a token request. Every error is a *outgrant.TokenError.
+// Ask sends a token request. Every error is a *outgrant.TokenError. Beside one there is an answer if the token service
+// issued a refresh token with what cannot be used: it has that alone.
 //
 // If the client authentication is refused although it was accepted before a change, what was accepted then is
 // tried once: a secret that is rotated here before the token service knows it costs a request, not an outage.
 func (c *Client) Ask(ctx context.Context, req *Request) (*Answer, error) {
+	return c.ask(ctx, c.url, req, c.read)
+}
+
+// reader reads the answer to a request that was sent at began.
+type reader func(resp *http.Response, o *outgoing, began time.Time) (*Answer, error)
+
+// ask is Ask at one of the token service's endpoints.
+func (c *Client) ask(ctx context.Context, endpoint *url.URL, req *Request, read reader) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	auth, err := c.cfg.Auth(ctx)
@@ -151,25 +160,23 @@ func (c *Client) Ask(ctx context.Context, req *Request) (*Answer, error) {
 		err = CheckAuth(auth, time.Now())
 	}
 	if err != nil {
-		return nil, c.Fail(fmt.Errorf("client authentication: %w", err))
+		return nil, c.Fail(unsent{fmt.Errorf("client authentication: %w", err)})
 	}
-	answer, err := c.askAs(ctx, req, auth)
+	answer, err := c.askAs(ctx, endpoint, req, read, auth)
 	if err == nil {
 		c.accepted.Store(&auth)
 		return answer, nil
 	}
 	last := c.accepted.Load()
 	if last == nil || !clientRefused(err) || sameAuth(*last, auth) || CheckAuth(*last, time.Now()) != nil {
-		return nil, err
+		return answer, err
 	}
-	again, errAgain := c.askAs(ctx, req, *last)
+	again, errAgain := c.askAs(ctx, endpoint, req, read, *last)
 	if clientRefused(errAgain) {
 		c.accepted.Store(nil) // no longer
-	}
-	if errAgain != nil {
 		return nil, err
 	}
-	return again, nil
+	return again, errAgain
 }
 
 // clientRefused reports whether the token service did not accept the client authentication: by its answer, or by a
@@ -182,7 +189,7 @@ func clientRefused(err error) bool {
 	return ok && alert.Op == "remote error"
 }
 
-func (c *Client) askAs(ctx context.Context, req *Request, auth outgrant.ClientAuth) (*Answer, error) {
+func (c *Client) askAs(ctx context.Context, endpoint *url.URL, req *Request, read reader, auth outgrant.ClientAuth) (*Answer, error) {
 	sent := &outgoing{form: maps.Clone(req.Form), header: req.Header.Clone(), secrets: req.Secrets, issued: req.IssuedTokenType}
 	if sent.form == nil {
 		sent.form = url.Values{}
@@ -191,15 +198,15 @@ func (c *Client) askAs(ctx context.Context, req *Request, auth outgrant.ClientAu
 		sent.header = http.Header{}
 	}
 	if err := c.authenticate(sent, auth); err != nil {
-		return nil, c.Fail(sent.scrub(err))
+		return nil, c.Fail(unsent{sent.scrub(err)})
 	}
-	httpReq, err := c.newRequest(ctx, req, sent)
+	httpReq, err := newRequest(ctx, endpoint, req, sent)
 	if err != nil {
-		return nil, c.Fail(sent.scrub(err))
+		return nil, c.Fail(unsent{sent.scrub(err)})
 	}
 	client, err := c.clientFor(auth)
 	if err != nil {
-		return nil, c.Fail(err)
+		return nil, c.Fail(unsent{err})
 	}
 	began := time.Now()
 	resp, err := client.Do(httpReq)
@@ -207,11 +214,11 @@ func (c *Client) askAs(ctx context.Context, req *Request, auth outgrant.ClientAu
 		return nil, c.Fail(sent.scrub(err))
 	}
 	defer resp.Body.Close()
-	return c.read(resp, sent, began)
+	return read(resp, sent, began)
 }
 
-func (c *Client) newRequest(ctx context.Context, req *Request, sent *outgoing) (*http.Request, error) {
-	u := *c.url
+func newRequest(ctx context.Context, endpoint *url.URL, req *Request, sent *outgoing) (*http.Request, error) {
+	u := *endpoint
 	if len(req.Query) > 0 {
 		q := u.Query()
 		maps.Copy(q, req.Query)
