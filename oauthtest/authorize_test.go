@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/oauthtest"
 )
 
@@ -154,6 +155,84 @@ func TestAuthorizeRefusals(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 405, resp.StatusCode)
 	})
+}
+
+// TestAuthorizationFaults: each goes wrong with one authorization, in order, and with no token request.
+func TestAuthorizationFaults(t *testing.T) {
+	t.Parallel()
+	both(t, registeredOptions, func(t *testing.T, s *oauthtest.Server) {
+		s.Inject(oauthtest.OtherIssuer("https://evil.test"), oauthtest.Status(500), oauthtest.OtherIssuer(""), oauthtest.Deny("access_denied", "no"),
+			oauthtest.Together(oauthtest.Deny("consent_required", ""), oauthtest.OtherIssuer("https://evil.test")))
+		next := func() url.Values {
+			back, _ := authorize(t, s, consent().Encode())
+			require.Equal(t, "state-1", back.Query().Get("state"))
+			return back.Query()
+		}
+		other := next()
+		require.Equal(t, "https://evil.test", other.Get("iss"))
+		without := next()
+		require.False(t, without.Has("iss"))
+		denied := next()
+		require.Equal(t, []string{"access_denied", "no", s.Issuer(), ""}, []string{denied.Get("error"), denied.Get("error_description"), denied.Get("iss"), denied.Get("code")})
+		require.False(t, denied.Has("code"))
+		both := next()
+		require.Equal(t, []string{"consent_required", "https://evil.test"}, []string{both.Get("error"), both.Get("iss")})
+		good := next()
+		require.Equal(t, s.Issuer(), good.Get("iss"))
+
+		resp, _, err := exchange(good.Get("code")).do(t, s)
+		require.NoError(t, err)
+		require.Equal(t, 500, resp.StatusCode, "it waited for a token request")
+		exchange(good.Get("code")).granted(t, s)
+		exchange(other.Get("code")).granted(t, s)
+
+		s.Inject(oauthtest.Lasting(oauthtest.Deny("access_denied", "")))
+		require.Equal(t, "access_denied", next().Get("error"))
+		require.Equal(t, "access_denied", next().Get("error"))
+		s.ClearFaults()
+		require.True(t, next().Has("code"))
+		s.Inject(oauthtest.Deny("access_denied", ""))
+		q := consent()
+		q.Set("response_type", "token")
+		back, _ := authorize(t, s, q.Encode())
+		require.Equal(t, "unsupported_response_type", back.Query().Get("error"), "what is wrong is told before what is denied")
+	})
+}
+
+// TestRedirectURLs: native programs listen at any port (RFC 8252 7.3), and nothing else may differ.
+func TestRedirectURLs(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, oauthtest.ServerOptions{Clients: []oauthtest.Client{{ID: "public", Auth: outgrant.None, RedirectURLs: []string{
+		"http://127.0.0.1/cb", "http://[::1]:8080/cb?x=1", "http://localhost/cb", "https://app.test/cb", "https://127.0.0.1/tls", "http://192.168.0.1/cb"}}}})
+	for redirect, want := range map[string]bool{
+		"http://127.0.0.1/cb": true, "http://127.0.0.1:5000/cb": true, "http://[::1]:5000/cb?x=1": true, "http://localhost/cb": true, "https://app.test/cb": true,
+		"http://127.0.0.1:5000/": false, "http://127.0.0.1:5000/cb?x=1": false, "https://127.0.0.1:5000/cb": false, "http://127.0.0.2:5000/cb": false,
+		"http://[::1]:5000/cb": false, "http://localhost:5000/cb": false, "https://app.test:5000/cb": false, "http://evil.test@127.0.0.1:5000/cb": false, "HTTPS://app.test/cb": false, "https://127.0.0.1:5000/tls": false, "http://192.168.0.1:5000/cb": false, "HTTP://127.0.0.1:5000/cb": false,
+	} {
+		q := consent()
+		q.Set("redirect_uri", redirect)
+		_, status := authorize(t, s, q.Encode())
+		require.Equal(t, want, status == 302, redirect)
+	}
+}
+
+func TestWithoutPKCE(t *testing.T) {
+	t.Parallel()
+	opts := registeredOptions
+	opts.SAPDialect = true
+	s := inMemory(t, opts)
+	q := consent()
+	q.Del("code_challenge")
+	q.Del("code_challenge_method")
+	params := func(code string, more ...string) *wire {
+		return tokenRequest(append([]string{"grant_type", "authorization_code", "client_id", "public", "code", code, "redirect_uri", callback}, more...)...)
+	}
+	params(newCode(t, s, q)).granted(t, s)
+	params(newCode(t, s, q), "code_verifier", verifier).refused(t, s, 400, "invalid_grant", "code_verifier")
+	params(newCode(t, s, consent())).refused(t, s, 400, "invalid_grant", "code_verifier") // who began with it must go on
+	q.Set("code_challenge_method", "plain")
+	back, _ := authorize(t, s, q.Encode())
+	require.Equal(t, "invalid_request", back.Query().Get("error"))
 }
 
 // TestCode breaks each rule about codes once.

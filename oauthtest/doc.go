@@ -6,6 +6,8 @@
 //
 //   - your code speaks to a token URL: [NewServer], then [Server.Inject]; [Server.Protect] makes a receiver that
 //     accepts the server's live tokens only.
+//   - your code has users authorize it in a browser: [Server.AuthURL], where whoever comes consents at once, unless it is
+//     told to [Deny]; [Server.Reuses] tells whether a refresh token was spent twice.
 //   - your code takes an [outgrant.TokenSource]: a [Source], with what it shall answer.
 //   - your code prints or logs: [AssertNoSecrets].
 //

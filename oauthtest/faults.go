@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong with a token request. The functions of this package make them.
+// Fault is something that goes wrong with a token request, or with an authorization. The functions of this package make
+// them.
 type Fault struct {
 	delay     time.Duration
 	instead   func(http.ResponseWriter, *http.Request) // of deciding the request
@@ -16,33 +17,50 @@ type Fault struct {
 	edits     []func(*answer)
 	after     func(http.ResponseWriter, *answer) // instead of sending the answer
 	lasting   bool
+
+	// Of an authorization, which has a queue of its own. Functions, because fmt does not look into one.
+	denied func() *Error
+	issuer func() string
 }
 
-// Inject makes things go wrong: each fault, in this order, with one of the next token requests. A lasting one stays,
-// for all requests, until [Server.ClearFaults].
+// Inject makes things go wrong: each fault, in this order, with one of the next token requests; [Deny] and [OtherIssuer]
+// with one of the next authorizations. A lasting one stays, for all requests, until [Server.ClearFaults].
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, faults...)
+	for _, f := range faults {
+		if f.denied != nil || f.issuer != nil {
+			s.answers = append(s.answers, f)
+		} else {
+			s.faults = append(s.faults, f)
+		}
+	}
 }
 
 // ClearFaults takes back the faults that have not happened yet, and lasting ones.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.answers = nil, nil
 }
 
-// nextFault takes the fault for a request. s.mu is held.
-func (s *Server) nextFault() Fault {
-	if len(s.faults) == 0 {
+// nextOf takes the fault for a request from a queue. s.mu is held.
+func nextOf(queue *[]Fault) Fault {
+	if len(*queue) == 0 {
 		return Fault{}
 	}
-	f := s.faults[0]
+	f := (*queue)[0]
 	if !f.lasting {
-		s.faults = s.faults[1:]
+		*queue = (*queue)[1:]
 	}
 	return f
+}
+
+// nextAnswer takes the fault for an authorization.
+func (s *Server) nextAnswer() Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return nextOf(&s.answers)
 }
 
 // Lasting makes a fault happen with every token request from its turn on.
@@ -60,7 +78,8 @@ func Times(n int, f Fault) []Fault {
 	return all
 }
 
-// Together makes one fault of several: their delays add up, and where two would answer the later one does.
+// Together makes one fault of several, all of token requests or all of authorizations: their delays add up, and where two
+// would answer the later one does.
 func Together(faults ...Fault) Fault {
 	var all Fault
 	for _, f := range faults {
@@ -70,6 +89,12 @@ func Together(faults ...Fault) Fault {
 		all.lasting = all.lasting || f.lasting
 		if f.instead != nil || f.after != nil {
 			all.instead, all.after = f.instead, f.after
+		}
+		if f.denied != nil {
+			all.denied = f.denied
+		}
+		if f.issuer != nil {
+			all.issuer = f.issuer
 		}
 	}
 	return all
@@ -197,3 +222,12 @@ func FormAnswer() Fault {
 }
 
 func edit(f func(*answer)) Fault { return Fault{edits: []func(*answer){f}} }
+
+// Deny is for an authorization: the user does not consent, or the server does not let them. The browser is sent back with
+// an error; code is access_denied, another one of RFC 6749 4.1.2.1, or consent_required and its like.
+func Deny(code, description string) Fault {
+	return Fault{denied: func() *Error { return &Error{Code: code, Description: description} }}
+}
+
+// OtherIssuer is for an authorization: the answer comes with another iss; "" leaves it out.
+func OtherIssuer(issuer string) Fault { return Fault{issuer: func() string { return issuer }} }

@@ -12,7 +12,7 @@ import (
 
 // bodyParams must be in the body (RFC 6749 2.3.1, 3.2): a URL is logged on its way.
 var bodyParams = []string{"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "assertion",
-	"code", "code_verifier", "redirect_uri", "refresh_token", "scope", "username", "password"}
+	"code", "code_verifier", "redirect_uri", "refresh_token", "scope", "username", "password", "token"}
 
 // sapURLParams are the ones that SAP's artifacts can send in the URL.
 var sapURLParams = []string{"grant_type", "scope"}
@@ -22,7 +22,7 @@ const largestBody = 1 << 20
 // params reads the parameters and refuses what RFC 6749 3.2 forbids.
 func (s *Server) params(r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost {
-		return nil, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "the token endpoint takes POST"}
+		return nil, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "this endpoint takes POST"}
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -28,6 +28,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		return granted, nil
 	})
 	fault := oauthtest.Together(oauthtest.Member("id_token", secret), oauthtest.OddExpiresIn(`"sentinel"`))
+	deny := oauthtest.Together(oauthtest.Deny("access_denied", secret), oauthtest.OtherIssuer(secret))
 	s.Inject(oauthtest.None(), fault, fault)
 	code := newCode(t, s, consent())
 	consented := exchange(code).granted(t, s)
@@ -46,7 +47,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	require.Len(t, requests, 3)
 	secrets := []string{secret, code, consented.text("access_token"), consented.text("refresh_token"), r.text("access_token"), r.text("refresh_token")}
 	oauthtest.AssertNoSecrets(t, secrets, s, opts, &opts, opts.Clients[0], &opts.Clients[0], opts.Clients, requests, requests[1], &requests[1],
-		requests[2], *asked, asked, *granted, granted, src, src.Script, src.Script[0], &src.Script[0], fault, &fault, oauthtest.Times(2, fault),
+		requests[2], *asked, asked, *granted, granted, src, src.Script, src.Script[0], &src.Script[0], fault, &fault, oauthtest.Times(2, fault), deny, &deny,
 		s.Client(), *s.Client(), s.Client().Transport, broken.members,
 		struct{ S *oauthtest.Server }{s}, struct{ s *oauthtest.Server }{s}, &struct{ s *oauthtest.Source }{src},
 		struct{ c *http.Client }{s.Client()}, map[string]any{"source": src, "request": requests[1]},

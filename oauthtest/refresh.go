@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// refreshToken is used once. A second use means that it was stolen or lost, and ends all that came of the same
+// refreshToken is used once, unless ServerOptions.KeepRefreshToken. A second use means that it was stolen or lost, and ends all that came of the same
 // authorization (RFC 9700 4.14.2).
 type refreshToken struct {
 	client, user, family string
@@ -43,6 +43,9 @@ func (s *Server) refreshGrant(r *GrantRequest) (*Granted, error) {
 	case t == nil || t.client != r.Client.ID:
 		return nil, invalidGrant("there is no such refresh token for this client")
 	case t.spent || s.ended[t.family]:
+		if t.spent {
+			s.reuses++
+		}
 		s.ended[t.family] = true
 		return nil, invalidGrant("the refresh token was used before: its whole family is revoked")
 	case !time.Now().Before(t.ends):
@@ -55,6 +58,15 @@ func (s *Server) refreshGrant(r *GrantRequest) (*Granted, error) {
 			return nil, &Error{Code: "invalid_scope", Description: "the scope exceeds what was authorized"}
 		}
 	}
-	t.spent = true
-	return &Granted{User: t.user, Scopes: scopes, RefreshToken: true, family: t.family, authorized: t.scopes}, nil
+	rotates := !s.opts.KeepRefreshToken
+	t.spent = rotates
+	return &Granted{User: t.user, Scopes: scopes, RefreshToken: rotates, family: t.family, authorized: t.scopes}, nil
+}
+
+// Reuses returns how often a refresh token came that had been used before: in production each may be the end of what a
+// user authorized.
+func (s *Server) Reuses() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reuses
 }

@@ -54,6 +54,40 @@ func TestRefreshTokenReuseRevokesTheFamily(t *testing.T) {
 	refresh(other).granted(t, s)
 }
 
+func TestReuses(t *testing.T) {
+	t.Parallel()
+	s := inMemory(t, registeredOptions)
+	first := authorized(t, s, "")
+	second := refresh(first).granted(t, s)
+	require.Zero(t, s.Reuses())
+	tokenRequest("grant_type", "refresh_token", "refresh_token", first.text("refresh_token")).as("client-1", "secret-1").refused(t, s, 400, "invalid_grant", "for this client")
+	require.Zero(t, s.Reuses(), "somebody else's attempt is none")
+	refresh(first).refused(t, s, 400, "invalid_grant", "used before")
+	refresh(first).refused(t, s, 400, "invalid_grant", "used before")
+	require.Equal(t, 2, s.Reuses())
+	refresh(second).refused(t, s, 400, "invalid_grant", "revoked")
+	require.Equal(t, 2, s.Reuses(), "it was not used before")
+}
+
+func TestKeepRefreshToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		opts := registeredOptions
+		opts.KeepRefreshToken, opts.RefreshTokenLifetime = true, 72*time.Hour
+		s := inMemory(t, opts)
+		first := authorized(t, s, "read write")
+		for range 3 {
+			again := refresh(first, "scope", "read").granted(t, s)
+			require.NotContains(t, again.members, "refresh_token")
+			require.NotEqual(t, first.text("access_token"), again.text("access_token"))
+		}
+		require.Equal(t, "read write", refresh(first).granted(t, s).text("scope"))
+		require.Zero(t, s.Reuses())
+		time.Sleep(72 * time.Hour)
+		refresh(first).refused(t, s, 400, "invalid_grant", "ended")
+	})
+}
+
 func TestRefreshScope(t *testing.T) {
 	t.Parallel()
 	s := inMemory(t, registeredOptions)

@@ -52,7 +52,7 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, params url.Value
 		s.requests = s.requests[1:]
 	}
 	s.requests = append(s.requests, seen)
-	return s.nextFault(), &statusWriter{ResponseWriter: w, server: s, seen: seen}
+	return nextOf(&s.faults), &statusWriter{ResponseWriter: w, server: s, seen: seen}
 }
 
 type statusWriter struct {

@@ -3,6 +3,7 @@ package oauthtest
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -29,14 +30,18 @@ type ServerOptions struct {
 	// RefreshTokenLifetime is the life of refresh tokens. Default 90 days.
 	RefreshTokenLifetime time.Duration
 
+	// KeepRefreshToken lets a refresh token be used again and again until it ends; a refresh brings no new one. Default
+	// false: each is used once, a refresh brings its successor, and a second use ends the whole family.
+	KeepRefreshToken bool
+
 	// Scopes are the ones that there are. Default nil: any.
 	Scopes []string
 
 	// User is who consents at AuthURL. Default "alice".
 	User string
 
-	// SAPDialect also takes what SAP's artifacts can send and RFC 6749 does not have: grant_type and scope in the URL,
-	// and a JSON body. Default false: refused.
+	// SAPDialect also takes what SAP's artifacts can send: grant_type and scope in the URL, a JSON body, and an
+	// authorization without PKCE. Default false: refused.
 	SAPDialect bool
 
 	// TLS serves https, with a certificate that Server.Client trusts; TLSClientAuth needs it. Default false: http on
@@ -59,7 +64,7 @@ type Client struct {
 
 	Grants       []string // by grant_type; default nil: all
 	Scopes       []string // that it may have; default nil: all
-	RedirectURLs []string // default nil: any
+	RedirectURLs []string // of http://127.0.0.1 and http://[::1] any port is right; default nil: any
 }
 
 // Server is a token service on this machine. It is safe for concurrent use. It prints its address.
@@ -81,7 +86,8 @@ type Server struct {
 // what has a Server in an unexported field.
 type records struct {
 	handlers map[string]GrantHandler
-	faults   []Fault
+	faults   []Fault // of token requests
+	answers  []Fault // of authorizations
 	requests []*Request
 	asked    int // token requests
 	tokens   map[string]*issued
@@ -91,6 +97,8 @@ type records struct {
 	ended    map[string]bool // families of tokens that are revoked
 	jtis     map[string]bool
 	serial   int
+	reuses   int
+	idKey    *ecdsa.PrivateKey // signs ID tokens; made when it is needed
 }
 
 // NewServer starts a token service. opts may be nil; it is copied. Close the server when the test ends. NewServer
@@ -165,10 +173,14 @@ func (s *Server) listen() error {
 // either.
 func (s *Server) TokenURL() string { return s.base + "/oauth/token" }
 
-// AuthURL is the authorization endpoint: whoever comes there consents at once, as ServerOptions.User.
+// AuthURL is the authorization endpoint: whoever comes there consents at once, as ServerOptions.User, unless a fault
+// says otherwise: [Deny], [OtherIssuer].
 func (s *Server) AuthURL() string { return s.base + "/oauth/authorize" }
 
-// Issuer is the server's identifier: the iss of its authorization responses (RFC 9207).
+// RevokeURL is the revocation endpoint (RFC 7009).
+func (s *Server) RevokeURL() string { return s.base + "/oauth/revoke" }
+
+// Issuer is the server's identifier: the iss of its authorization responses (RFC 9207) and of its ID tokens.
 func (s *Server) Issuer() string { return s.base }
 
 // Client returns a client that reaches the server, and trusts its certificate.
@@ -214,6 +226,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveToken(w, r)
 	case r.URL.Path == "/oauth/authorize":
 		s.serveAuthorize(w, r)
+	case r.URL.Path == "/oauth/revoke":
+		s.serveRevoke(w, r)
 	default:
 		http.NotFound(w, r)
 	}

@@ -156,9 +156,9 @@ func (s *Server) clientCredentials(r *GrantRequest) (*Granted, error) {
 
 // issued is an access token that was given out.
 type issued struct {
-	token, family string
-	scopes        []string
-	ends          time.Time
+	token, family, client string
+	scopes                []string
+	ends                  time.Time
 }
 
 // issue makes the tokens and the members of a success (RFC 6749 5.1).
@@ -173,7 +173,7 @@ func (s *Server) issue(client Client, g *Granted) map[string]any {
 			lifetime = s.opts.TokenLifetime
 		}
 		s.serial++
-		t = &issued{token: "access-" + strconv.Itoa(s.serial) + "-" + rand.Text(), family: g.family, scopes: g.Scopes, ends: now.Add(lifetime)}
+		t = &issued{token: "access-" + strconv.Itoa(s.serial) + "-" + rand.Text(), family: g.family, client: client.ID, scopes: g.Scopes, ends: now.Add(lifetime)}
 		s.tokens[t.token], s.latest[key] = t, t
 	}
 	members := map[string]any{}
