@@ -1,0 +1,59 @@
+package authcode
+
+import (
+	"context"
+	"time"
+)
+
+// Renew renews the refresh token if that is due, and returns when it will be due; zero: never, as things are. Where several
+// processes call it, one renews. What is not due costs one look into the vault.
+func (c *Client) Renew(ctx context.Context) (due time.Time, err error) {
+	now := time.Now()
+	notDue := func(a Authorization) bool { return a.Due.IsZero() || now.Before(a.Due) }
+	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)
+	if err != nil {
+		return time.Time{}, c.vaultError("cannot be read", err)
+	}
+	if notDue(a) {
+		return a.Due, nil
+	}
+	a, err = c.current(ctx, notDue)
+	if err == nil {
+		return a.Due, nil
+	}
+	if !a.Due.IsZero() && a.Status(time.Now()).State == Unauthorized {
+		a.Due = time.Time{} // it has ended, so nobody need look at it again
+		_, _ = c.cfg.Vault.Save(ctx, c.cfg.Name, a.RefreshToken, a)
+	}
+	return time.Time{}, err
+}
+
+const (
+	// lookAgain is how often KeepFresh looks at least: another process may have authorized or renewed, and timers stop
+	// while the machine sleeps.
+	lookAgain = 10 * time.Minute
+	// renewalPause is how long KeepFresh waits after a failure.
+	renewalPause = time.Minute
+)
+
+// KeepFresh renews the refresh token whenever that is due, so that it does not end while nobody asks for access tokens. It
+// runs until ctx ends and returns ctx.Err(): start it in a goroutine of its own. Failures are told by the hooks and by
+// [Client.Status], and tried again. It does nothing for a refresh token that never ends.
+func (c *Client) KeepFresh(ctx context.Context) error {
+	for {
+		pause := lookAgain
+		due, err := c.Renew(ctx)
+		if err != nil {
+			pause = renewalPause
+		} else if !due.IsZero() {
+			pause = min(pause, max(time.Until(due), 0))
+		}
+		next := time.NewTimer(pause)
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			next.Stop()
+			return ctx.Err()
+		}
+	}
+}
