@@ -24,6 +24,8 @@ var layers = []layer{
 	{name: "tokenclient", pkgs: list("internal/tokenclient/..."), ours: list("root", "leaf", "tokenclient"),
 		modules: list("github.com/go-jose/go-jose/..."), // private_key_jwt
 		why:     "the token-endpoint client stands on the root and below the grants"},
+	{name: "engine", pkgs: list("internal/engine"), ours: list("root"),
+		why: "what replaces sources stands on the root and below the grants and the store"},
 	{name: "leaf", pkgs: list("internal/keypair/..."), ours: list("leaf"),
 		modules: list("software.sslmate.com/src/go-pkcs12"), // legacy PKCS #12 files, which the standard library cannot read
 		why:     "an internal leaf stands below the root, so that the root may use it"},
@@ -41,7 +43,7 @@ var layers = []layer{
 	{name: "samlbearer", pkgs: list("samlbearer/..."), ours: list("root", "leaf", "tokenclient", "samlbearer"),
 		modules: list("github.com/beevik/etree", "github.com/russellhaering/goxmldsig/..."), // XML signatures, here only
 		why:     "a grant imports neither credstore nor another grant"},
-	{name: "authcode", pkgs: list("authcode/..."), ours: list("root", "leaf", "tokenclient", "authcode"),
+	{name: "authcode", pkgs: list("authcode/..."), ours: list("root", "leaf", "tokenclient", "engine", "authcode"),
 		why: "a grant imports neither credstore nor another grant"},
 	{name: "socialoauth", pkgs: list("socialoauth/..."), ours: list("root", "leaf", "tokenclient", "socialoauth"),
 		why: "a grant imports neither credstore nor another grant"},
@@ -52,6 +54,8 @@ var layers = []layer{
 		why: "somebody else's backend implements the driver and must link nothing more"},
 	{name: "drivertest", pkgs: list("credstore/drivertest"), ours: list("driver", "leaf"),
 		why: "the suite judges a backend by the driver interface alone"},
+	{name: "memstore", pkgs: list("credstore/memstore"), ours: list("driver", "leaf"),
+		why: "a backend knows the driver interface and no more"},
 	{name: "filestore", pkgs: list("credstore/filestore"), ours: list("driver", "leaf"),
 		why: "a backend knows the driver interface and no more"},
 	{name: "postgres", pkgs: list("credstore/postgres"), ours: list("driver", "leaf"),
@@ -59,8 +63,8 @@ var layers = []layer{
 	{name: "console", pkgs: list("credstore/console"), ours: list("credstore", "root", "leaf"),
 		why: "the web page does what the store's public methods do, and nothing behind their back"},
 	{name: "credstore", pkgs: list("credstore"),
-		ours: list("clientcredentials", "samlbearer", "authcode", "socialoauth", "tokenclient", "root", "leaf", "driver", "filestore"),
-		why:  "the store feeds the grants; it knows no adapter, and of the backends only the one that it embeds"},
+		ours: list("clientcredentials", "samlbearer", "authcode", "socialoauth", "tokenclient", "engine", "root", "leaf", "driver", "memstore", "filestore"),
+		why:  "the store feeds the grants; it knows no adapter, and of the backends only the two that it embeds"},
 
 	// The adapters work with every source, also one that is not ours.
 	{name: "adapters", pkgs: list("adapters"), ours: list("root"),
@@ -125,7 +129,7 @@ var bans = []ban{
 		never: list("encoding/xml", "github.com/beevik/etree", "github.com/russellhaering/goxmldsig/..."),
 		why:   "who uses a grant without SAML links no XML"},
 	{from: list(".", "internal/...", "clientcredentials/...", "samlbearer/...", "authcode/...", "socialoauth/...",
-		"credstore", "credstore/driver", "credstore/filestore", "adapters/...", "oauthtest/..."),
+		"credstore", "credstore/driver", "credstore/drivertest", "credstore/memstore", "credstore/filestore", "adapters/...", "oauthtest/..."),
 		never: list("database/sql/..."),
 		why:   "who does not use the PostgreSQL backend links no SQL"},
 }
