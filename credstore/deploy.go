@@ -1,0 +1,226 @@
+package credstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/authcode"
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+// Deploy checks an artifact and stores it, in place of one of the same name, if there is one. Running clients of this
+// process use it from their next request on, those of other processes within Options.PollInterval. What it refers to, such
+// as a key pair, may be deployed later. Of two deploys at once the later one stays, whole.
+//
+// An authorization code keeps what its user authorized as long as client id, URLs, user and scopes stay the same;
+// otherwise it is Unauthorized again, and the old refresh token is revoked where the artifact says how. One more than
+// Limits allow is [ErrLimit].
+func (s *Store) Deploy(ctx context.Context, a Artifact) error {
+	own, err := copyOf(a)
+	if err == nil {
+		err = check(own, s.opts.AllowInsecureHTTP)
+	}
+	if err != nil {
+		return fmt.Errorf("credstore: Deploy: %w", err)
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	n := s.name(own.ArtifactName())
+	if err := s.deploy(ctx, n, own); err != nil {
+		return n.failure(err)
+	}
+	return nil
+}
+
+func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
+	info := infoOf(a)
+	if err := s.core.noteTenant(ctx, n.tenant); err != nil {
+		return err
+	}
+	shared, done, err := s.core.admit(ctx, n, a)
+	if err != nil {
+		return err
+	}
+	before, isNew, err := s.core.store(ctx, n, a, info)
+	done()
+	if err != nil {
+		return err
+	}
+	s.changes.Add(1)
+	binding := info.Binding
+	if isNew { // a grant that is there came when its artifact was being undeployed
+		before, binding = a, ""
+	}
+	_ = s.core.endGrant(ctx, n, before, binding) // it is bound to what it was authorized for, and of no use to anything else
+	if shared != "" {
+		s.tell(n, a, outgrant.SharedClient, fmt.Errorf("%q has the same client and user: where the provider keeps one refresh token for both, each refresh ends the other's; give each a client of its own", shared))
+	}
+	return nil
+}
+
+// store writes an artifact, and returns the one that it takes the place of: nil if that could not be read, or it is new.
+func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInfo) (before artifact, isNew bool, err error) {
+	plain, err := encode(a)
+	if err != nil {
+		return nil, false, err
+	}
+	for {
+		before, last, err := c.artifact(ctx, n)
+		isNew := errors.Is(err, driver.ErrNotFound)
+		if err != nil && !isNew && !errors.Is(err, ErrUnreadable) {
+			return nil, false, err
+		}
+		if err := c.clear(ctx, n.key(artifactKind), err); err != nil {
+			return nil, false, err
+		}
+		_, err = c.put(ctx, driver.Record{Key: n.key(artifactKind), Expires: info.Expires, Info: info.encode()}, plain, last.Version)
+		if err == nil {
+			return before, isNew, nil
+		}
+		if !errors.Is(err, driver.ErrConflict) {
+			return nil, false, err
+		}
+	}
+}
+
+// Undeploy removes an artifact, and what its user authorized; the refresh token is revoked where the artifact says how,
+// which is tried once: the hook AuthorizationChanged tells how it went. Its sources fail from then on.
+func (s *Store) Undeploy(ctx context.Context, name string) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	n := s.name(name)
+	before, _, err := s.core.artifact(ctx, n)
+	if err == nil || errors.Is(err, ErrUnreadable) {
+		err = s.core.endGrant(ctx, n, before, "")
+	}
+	if err == nil {
+		err = s.drv.Delete(ctx, n.key(artifactKind), "")
+	}
+	if err != nil {
+		return n.failure(err)
+	}
+	s.changes.Add(1)
+	s.core.codes.forget(n)
+	return nil
+}
+
+// endGrant deletes what was authorized for an artifact, unless the binding is still the one that it was authorized for. A
+// refresh that is under way finds it gone, and revokes what it brings.
+func (c *core) endGrant(ctx context.Context, n nameOf, before artifact, binding string) error {
+	for {
+		r, plain, err := c.get(ctx, n.key(grantKind))
+		switch {
+		case errors.Is(err, driver.ErrNotFound), err == nil && binding != "" && readGrantInfo(r.Info).Binding == binding:
+			return nil
+		case err != nil && !errors.Is(err, ErrUnreadable):
+			return err
+		}
+		err = c.drv.Delete(ctx, r.Key, r.Version)
+		if errors.Is(err, driver.ErrConflict) {
+			continue
+		}
+		if code, ok := before.(*AuthorizationCode); ok && !errors.Is(err, driver.ErrNotFound) {
+			c.revoke(ctx, n, code, plain)
+		}
+		return err
+	}
+}
+
+const revokeTimeout = 10 * time.Second
+
+// revoke revokes the refresh token of a grant, as far as its provider lets it. The client tells how it went.
+func (c *core) revoke(ctx context.Context, n nameOf, a *AuthorizationCode, grant []byte) {
+	authorization, err := authcode.ParseAuthorization(grant)
+	if err != nil {
+		return
+	}
+	pair, err := c.keyPairFor(ctx, n, &built{artifact: a})
+	if err != nil {
+		return
+	}
+	last := authcode.NewMemoryVault()
+	client, err := c.authorizationCode(n, a, pair, last)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	defer cancel()
+	if _, err := last.Save(ctx, n.name, "", authorization); err == nil {
+		_ = client.Revoke(ctx)
+	}
+}
+
+func (s *Store) tell(n nameOf, a artifact, change outgrant.AuthorizationChange, err error) {
+	if hook := s.opts.Hooks.AuthorizationChanged; hook != nil {
+		of := outgrant.Credential{Name: n.name, Grant: outgrant.AuthorizationCode, TokenURL: a.facts().tokenServiceURL}
+		hook(outgrant.AuthorizationEvent{Credential: of, Change: change, Err: err})
+	}
+}
+
+// noteTenant makes a tenant known, so that all can be found.
+func (c *core) noteTenant(ctx context.Context, tenant string) error {
+	if tenant == "" {
+		return nil
+	}
+	r := driver.Record{Key: driver.Key{Kind: tenantKind, Name: tenant}}
+	_, err := c.drv.Put(ctx, r, "")
+	if errors.Is(err, driver.ErrDamaged) {
+		if err = c.clear(ctx, r.Key, err); err == nil {
+			_, err = c.drv.Put(ctx, r, "")
+		}
+	}
+	if err != nil && !errors.Is(err, driver.ErrConflict) { // else it is known
+		return fmt.Errorf("its tenant cannot be noted: %w", err)
+	}
+	return nil
+}
+
+// artifactInfo is what is kept of an artifact beside the seal, for lists.
+type artifactInfo struct {
+	Deployment      string    `json:"deployment"` // of each Deploy another one
+	Type            string    `json:"type"`
+	Description     string    `json:"description,omitempty"`
+	TokenServiceURL string    `json:"tokenServiceUrl,omitempty"`
+	ClientID        string    `json:"clientId,omitempty"`
+	User            string    `json:"user,omitempty"`
+	KeyPairAlias    string    `json:"keyPairAlias,omitempty"`
+	ForUsers        bool      `json:"forUsers,omitempty"`
+	Binding         string    `json:"binding,omitempty"` // of an authorization code
+	DeployedOn      time.Time `json:"deployedOn"`
+	Expires         time.Time `json:"expires,omitzero"`
+}
+
+func infoOf(a artifact) artifactInfo {
+	f := a.facts()
+	info := artifactInfo{
+		Deployment: rand.Text(), Type: a.Type(), Description: f.description, TokenServiceURL: f.tokenServiceURL, ClientID: f.clientID, User: f.user,
+		KeyPairAlias: f.keyPairAlias, ForUsers: f.principalPropagation, DeployedOn: time.Now().UTC().Truncate(time.Second), Expires: microseconds(f.expires),
+	}
+	if code, ok := a.(*AuthorizationCode); ok {
+		info.Binding = code.unauthenticated().Binding()
+	}
+	return info
+}
+
+func (i artifactInfo) encode() []byte {
+	b, _ := json.Marshal(i) // nothing in it can fail
+	return b
+}
+
+// readArtifactInfo returns the zero value for what is no artifactInfo: the record itself will tell.
+func readArtifactInfo(info []byte) artifactInfo {
+	var i artifactInfo
+	if json.Unmarshal(info, &i) != nil {
+		return artifactInfo{}
+	}
+	return i
+}

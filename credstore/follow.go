@@ -1,0 +1,146 @@
+package credstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+const (
+	// patience is how long a call waits for a backend that does not tell whether anything has changed.
+	patience = 250 * time.Millisecond
+	// lookTimeout is how long such a backend is waited for beside the calls.
+	lookTimeout = 10 * time.Second
+)
+
+// began is where the monotonic clock is read from.
+var began = time.Now()
+
+func sinceBegan() int64 { return int64(time.Since(began)) }
+
+// looks is the comparison of a credential with what is stored that is under way: one at a time. It has no caller's
+// context, as callers come and go.
+type looks struct {
+	mu  sync.Mutex
+	now *look // nil: none
+}
+
+type look struct {
+	until time.Time // callers wait
+	over  chan struct{}
+}
+
+// follow compares what is in memory with what is stored, if that is due, and builds it again if it differs. Who begins a
+// look waits for it, and after a change of this process all do. While the backend cannot tell, what is there goes on.
+func (c *credential) follow(ctx context.Context) {
+	for range 2 { // the first look may have begun before the change
+		changed := c.seen.Load() != c.core.changes.Load()
+		if !changed && sinceBegan()-c.checked.Load() < int64(c.core.opts.PollInterval) {
+			return
+		}
+		l, isNew := c.look()
+		if l == nil || !isNew && !changed {
+			return
+		}
+		rest := time.NewTimer(time.Until(l.until))
+		select {
+		case <-l.over:
+		case <-rest.C:
+		case <-ctx.Done():
+		}
+		rest.Stop()
+	}
+}
+
+// keepLooking follows until it is told to stop, or ctx ends, and tells what is used then, each time that it looks.
+func (c *credential) keepLooking(ctx context.Context, tell func(*built)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		tick := time.NewTicker(c.core.opts.PollInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				tell(c.current(ctx))
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		looking.Wait()
+	}
+}
+
+// look returns the look that is under way, or begins one; nil: the store is closed.
+func (c *credential) look() (l *look, isNew bool) {
+	c.looks.mu.Lock()
+	defer c.looks.mu.Unlock()
+	if c.looks.now != nil || c.core.begin() != nil {
+		return c.looks.now, false
+	}
+	l = &look{until: time.Now().Add(patience), over: make(chan struct{})}
+	c.looks.now = l
+	go func() {
+		defer c.core.running.Done()
+		c.compare()
+		c.looks.mu.Lock()
+		c.looks.now = nil
+		c.looks.mu.Unlock()
+		close(l.over)
+	}()
+	return l, true
+}
+
+// compare is what a look does.
+func (c *credential) compare() {
+	ctx, cancel := context.WithTimeout(c.core.life, lookTimeout)
+	defer cancel()
+	changes := c.core.changes.Load()
+	changed, err := c.changed(ctx)
+	if err == nil && changed {
+		err = c.rebuild(ctx)
+	}
+	if err == nil {
+		c.seen.Store(changes) // else a change of this process is looked for again at the next call
+	}
+	c.checked.Store(sinceBegan())
+}
+
+// changed reports whether a record that the engine was made of is another by now.
+func (c *credential) changed(ctx context.Context) (bool, error) {
+	from := c.built.Load().from
+	for _, was := range from {
+		is, err := c.core.mark(ctx, was.key)
+		if err != nil || is != was.mark {
+			return true, err
+		}
+	}
+	return len(from) == 0, nil
+}
+
+// mark is what tells a record from a later one under the same key; "" if there is none.
+func (c *core) mark(ctx context.Context, k driver.Key) (string, error) {
+	r, err := c.drv.Get(ctx, k)
+	switch {
+	case errors.Is(err, driver.ErrNotFound):
+		return "", nil
+	case errors.Is(err, driver.ErrDamaged):
+		return "damaged", nil
+	case err != nil:
+		return "", unavailable(err)
+	}
+	return markOf(r), nil
+}
+
+func markOf(r driver.Record) string {
+	if r.Kind == grantKind {
+		return readGrantInfo(r.Info).consent()
+	}
+	return readArtifactInfo(r.Info).Deployment
+}

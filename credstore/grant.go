@@ -1,0 +1,102 @@
+package credstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/authcode"
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+// Vault returns where the tenant's authorizations live, for authorization codes that are configured in the program rather
+// than deployed. Their names share the artifacts' name space. Close the clients that use it before the store.
+func (s *Store) Vault() authcode.Vault { return &vault{s} }
+
+type vault struct{ store *Store }
+
+func (v *vault) key(name string) driver.Key { return v.store.name(name).key(grantKind) }
+
+// Load returns the authorization: the zero value if there is none, and authcode.ErrUnreadable if it is damaged.
+func (v *vault) Load(ctx context.Context, name string) (authcode.Authorization, error) {
+	_, a, err := v.load(ctx, name)
+	return a, err
+}
+
+func (v *vault) load(ctx context.Context, name string) (version string, a authcode.Authorization, err error) {
+	r, plain, err := v.store.get(ctx, v.key(name))
+	if errors.Is(err, driver.ErrNotFound) {
+		return "", authcode.Authorization{}, nil
+	}
+	if err == nil {
+		if a, err = authcode.ParseAuthorization(plain); err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+		}
+	}
+	if errors.Is(err, ErrUnreadable) {
+		err = fmt.Errorf("%w: %w", authcode.ErrUnreadable, err)
+	}
+	return r.Version, a, err
+}
+
+// Save writes next if the stored refresh token is spent still, and returns what is stored then.
+func (v *vault) Save(ctx context.Context, name string, spent outgrant.Secret, next authcode.Authorization) (authcode.Authorization, error) {
+	plain, err := next.Reveal()
+	if err != nil {
+		return authcode.Authorization{}, err
+	}
+	for {
+		version, stored, err := v.load(ctx, name)
+		if errors.Is(err, authcode.ErrUnreadable) && spent == "" {
+			err = v.store.clear(ctx, v.key(name), err) // a new one takes its place
+		}
+		if err != nil || stored.RefreshToken != spent {
+			return stored, err
+		}
+		r := driver.Record{Key: v.key(name), Due: next.Due, Info: grantInfoOf(next).encode()}
+		_, err = v.store.put(ctx, r, plain, version)
+		if err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, driver.ErrConflict) {
+			return authcode.Authorization{}, err
+		}
+	}
+}
+
+// Lock waits until it holds the lock of the name.
+func (v *vault) Lock(ctx context.Context, name string) (authcode.VaultLock, error) {
+	return v.store.drv.Lock(ctx, v.key(name))
+}
+
+// grantInfo is what is kept of an authorization beside the seal, for lists.
+type grantInfo struct {
+	Binding string          `json:"binding"`
+	Status  authcode.Status `json:"status"`
+}
+
+func grantInfoOf(a authcode.Authorization) grantInfo {
+	return grantInfo{Binding: a.Binding, Status: a.Status(time.Now())}
+}
+
+func (g grantInfo) encode() []byte {
+	b, _ := json.Marshal(g) // nothing in it can fail
+	return b
+}
+
+// readGrantInfo returns the zero value for what is no grantInfo: the record itself will tell.
+func readGrantInfo(info []byte) grantInfo {
+	var g grantInfo
+	if json.Unmarshal(info, &g) != nil {
+		return grantInfo{}
+	}
+	return g
+}
+
+// consent tells an authorization from a later one.
+func (g grantInfo) consent() string {
+	return g.Binding + " " + g.Status.Authorized.UTC().Format(time.RFC3339Nano)
+}

@@ -1,0 +1,112 @@
+package credstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/outgrant/outgrant/authcode"
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+// AuthorizeHandler starts the authorization of a credential: GET ?name=NAME, at any path, if Options.MayAuthorize allows.
+// See [authcode.Client.AuthorizeHandler]. It authorizes the artifacts of its tenant.
+func (s *Store) AuthorizeHandler() http.Handler { return s.flow().Authorize() }
+
+// CallbackHandler takes the browser back from the provider, for all artifacts of all tenants: one redirect URL will do. Any
+// process that has the store open may serve it. See [authcode.Client.CallbackHandler] for done, which may be nil.
+func (s *Store) CallbackHandler(done func(w http.ResponseWriter, r *http.Request, err error)) http.Handler {
+	return s.flow().Callback(done)
+}
+
+func (s *Store) flow() *authcode.Handlers {
+	h := &authcode.Handlers{
+		ID: func(r *http.Request) (string, error) {
+			name := r.URL.Query().Get("name")
+			if name == "" {
+				return "", errors.New("say which credential: add ?name=NAME to the address")
+			}
+			return s.name(name).id(), nil
+		},
+		Client:   s.core.client,
+		Attempts: attempts{s.core},
+	}
+	if may := s.opts.MayAuthorize; may != nil {
+		h.MayAuthorize = func(r *http.Request, id string) error {
+			n, err := nameOfID(id)
+			if err != nil {
+				return err
+			}
+			return may(r, n.tenant, n.name)
+		}
+	}
+	return h
+}
+
+// id is the name in one text.
+func (n nameOf) id() string {
+	b, _ := json.Marshal([]string{n.tenant, n.name}) // nothing in it can fail
+	return string(b)
+}
+
+func nameOfID(id string) (nameOf, error) {
+	var parts []string
+	if err := json.Unmarshal([]byte(id), &parts); err != nil || len(parts) != 2 {
+		return nameOf{}, errors.New("not the id of a credential")
+	}
+	return nameOf{parts[0], parts[1]}, nil
+}
+
+// client returns the client of an authorization code.
+func (c *core) client(ctx context.Context, id string) (*authcode.Client, error) {
+	n, err := nameOfID(id)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := (&Store{core: c, tenant: n.tenant}).credential(ctx, n.name)
+	if err != nil {
+		return nil, err
+	}
+	b := cred.built.Load()
+	switch {
+	case b.code != nil:
+		return b.code, nil
+	case b.artifact == nil:
+		return nil, b.refusal
+	}
+	return nil, n.failure(notOffered(b.artifact, "which no user authorizes"))
+}
+
+// attempts are the authorizations under way, shared by all processes that have the store open.
+type attempts struct{ core *core }
+
+const attemptPurpose = "authorization attempt"
+
+func (a attempts) Seal(_ context.Context, data []byte) ([]byte, error) {
+	return a.core.keys.sealValue(attemptPurpose, data)
+}
+
+func (a attempts) Open(ctx context.Context, sealed []byte) ([]byte, error) {
+	return a.core.keys.openValue(ctx, attemptPurpose, sealed)
+}
+
+// Use also forgets attempts whose time has passed.
+func (a attempts) Use(ctx context.Context, attempt string, until time.Time) (bool, error) {
+	until = microseconds(until)
+	_, err := a.core.drv.Put(ctx, driver.Record{Key: driver.Key{Kind: attemptKind, Name: attempt}, Due: until, Expires: until}, "")
+	if errors.Is(err, driver.ErrConflict) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("credstore: the attempt cannot be noted: %w", err)
+	}
+	if old, err := a.core.drv.Due(ctx, attemptKind, time.Now(), 100); err == nil {
+		for _, k := range old {
+			_ = a.core.drv.Delete(ctx, k, "") // the next one will try again
+		}
+	}
+	return true, nil
+}

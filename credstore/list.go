@@ -1,0 +1,183 @@
+package credstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/authcode"
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+// The words of Info.Status.
+const (
+	Deployed     = authcode.Deployed     // it does its work
+	Error        = authcode.Error        // somebody has to act: Reason says what to do
+	Unauthorized = authcode.Unauthorized // a user has to authorize it (authorization codes only)
+)
+
+// Info is what there is to see of an artifact. It holds no secret.
+type Info struct {
+	Name, Type     string // the type in SAP's words, such as OAuth2 Client Credentials
+	Status, Reason string // the status is Deployed, Error or Unauthorized; the reason is for people, and "" where all is said
+	Description    string
+
+	TokenServiceURL string // without query; "" where there is none
+	ClientID        string
+	KeyPairAlias    string // the key pair that it needs, or ""
+	User            string // whose resources it opens, as deployed, or else who authorized it
+	ForUsers        bool   // it acts for the user of each call: see Store.UserSource
+
+	DeployedOn   time.Time
+	ExpiresOn    time.Time // when the authorization, or the key pair's certificate, ends by itself; zero: never, as far as is known
+	AuthorizedOn time.Time // when a user authorized it; zero: never
+	RefreshedOn  time.Time // when the refresh token was last used; zero: never
+	RenewalDue   time.Time // when Store.Run renews the refresh token; zero: never
+}
+
+// List returns the tenant's artifacts, by name. It opens no secret and asks no token service. An artifact that cannot be
+// read has the status Error; its name is "" if not even that can be told. That a secret alone is damaged is told by
+// [Store.Info].
+func (s *Store) List(ctx context.Context) ([]Info, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.running.Done()
+	grants := map[string]grantInfo{}
+	broken := map[string]error{}
+	for r, err := range s.drv.List(ctx, s.tenant, grantKind) {
+		switch {
+		case err == nil:
+			grants[r.Name] = readGrantInfo(r.Info)
+		case r.Name != "":
+			broken[r.Name] = err
+		case r.Kind == "":
+			return nil, fmt.Errorf("credstore: List: %w", err)
+		}
+	}
+	var all []Info
+	now := time.Now()
+	pairs := map[string]bool{}
+	for r, err := range s.drv.List(ctx, s.tenant, artifactKind) {
+		if err != nil && r.Kind == "" {
+			return nil, fmt.Errorf("credstore: List: %w", err)
+		}
+		if err == nil {
+			err = broken[r.Name]
+		}
+		info := infoFrom(r, err, grants[r.Name], now)
+		all = append(all, info)
+		pairs[info.Name] = pairs[info.Name] || info.Type == typeKeyPair
+	}
+	for i := range all {
+		if alias := all[i].KeyPairAlias; alias != "" && !pairs[alias] {
+			all[i].Status, all[i].Reason = Error, fmt.Sprintf("the key pair %q is not deployed: deploy it", alias)
+		}
+	}
+	slices.SortFunc(all, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Info returns what there is to see of one artifact.
+func (s *Store) Info(ctx context.Context, name string) (Info, error) {
+	n := s.name(name)
+	if err := s.begin(); err != nil {
+		return Info{}, err
+	}
+	defer s.running.Done()
+	r, _, err := s.get(ctx, n.key(artifactKind))
+	if err != nil && !errors.Is(err, ErrUnreadable) {
+		return Info{}, n.failure(err)
+	}
+	grant, _, grantErr := s.get(ctx, n.key(grantKind))
+	if errors.Is(grantErr, errUnavailable) {
+		return Info{}, n.failure(grantErr)
+	}
+	if err == nil && !errors.Is(grantErr, driver.ErrNotFound) {
+		err = grantErr
+	}
+	info := infoFrom(r, err, readGrantInfo(grant.Info), time.Now())
+	if alias := info.KeyPairAlias; alias != "" && info.Status != Error {
+		pair, _, err := s.core.artifact(ctx, nameOf{s.tenant, alias})
+		if errors.Is(err, errUnavailable) {
+			return Info{}, n.failure(err)
+		}
+		if err != nil || pair.Type() != typeKeyPair {
+			info.Status, info.Reason = Error, fmt.Sprintf("the key pair %q is not deployed: deploy it", alias)
+		}
+	}
+	return info, nil
+}
+
+// infoFrom tells about a record of an artifact, and the grant of the same name. err is why it cannot be read, or nil.
+func infoFrom(r driver.Record, err error, grant grantInfo, now time.Time) Info {
+	kept := readArtifactInfo(r.Info)
+	if err == nil && kept.Type == "" {
+		err = ErrUnreadable
+	}
+	info := Info{
+		Name: r.Name, Type: kept.Type, Status: Deployed, Description: kept.Description,
+		TokenServiceURL: kept.TokenServiceURL, ClientID: kept.ClientID, KeyPairAlias: kept.KeyPairAlias, User: kept.User, ForUsers: kept.ForUsers,
+		DeployedOn: kept.DeployedOn, ExpiresOn: kept.Expires,
+	}
+	switch {
+	case err != nil:
+		info.Status, info.Reason = Error, err.Error()
+	case kept.Type == typeAuthorizationCode:
+		info.authorized(kept, grant, now)
+	case !kept.Expires.IsZero() && now.After(kept.Expires):
+		info.Status, info.Reason = Error, fmt.Sprintf("the certificate ended on %s: deploy a new key pair", kept.Expires.Format("2006-01-02 15:04 MST"))
+	}
+	return info
+}
+
+// authorized adds what is known of an authorization.
+func (i *Info) authorized(kept artifactInfo, grant grantInfo, now time.Time) {
+	s := grant.Status
+	if grant.Binding != kept.Binding { // of what was deployed before, or none
+		s = authcode.Authorization{}.Status(now)
+	}
+	s = s.At(now)
+	i.Status, i.Reason, i.ExpiresOn = s.State, s.Reason, s.Expires
+	i.AuthorizedOn, i.RefreshedOn, i.RenewalDue = s.Authorized, s.Refreshed, s.Due
+	if i.User == "" {
+		i.User = s.User
+	}
+}
+
+// Artifact returns an artifact without its secrets, to be shown, or edited and deployed again with them.
+func (s *Store) Artifact(ctx context.Context, name string) (Artifact, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.running.Done()
+	n := s.name(name)
+	a, _, err := s.core.artifact(ctx, n)
+	if err != nil {
+		return nil, n.failure(err)
+	}
+	return withoutSecrets(a)
+}
+
+// SecureParameter returns the secret of a [SecureParameter]. It is read each time, so that a changed one takes effect at
+// once.
+func (s *Store) SecureParameter(ctx context.Context, alias string) (outgrant.Secret, error) {
+	if err := s.begin(); err != nil {
+		return "", err
+	}
+	defer s.running.Done()
+	n := s.name(alias)
+	a, _, err := s.core.artifact(ctx, n)
+	if err != nil {
+		return "", n.failure(err)
+	}
+	p, ok := a.(*SecureParameter)
+	if !ok {
+		return "", n.failure(notOffered(a, "which is no secure parameter"))
+	}
+	return p.Value, nil
+}

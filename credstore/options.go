@@ -1,0 +1,70 @@
+package credstore
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"github.com/outgrant/outgrant"
+)
+
+// Options say how a [Store] works. The zero value suits most, but for Keeper with [Open].
+type Options struct {
+	// Keeper encrypts the keys that records are sealed with. Default for OpenDir: [LocalKeeper] with the file keeper.key in
+	// the folder, which protects single records and backups that leave this file out; for more, keep the key elsewhere.
+	// Required for Open.
+	Keeper Keeper
+
+	// OlderKeepers decrypt what Keeper cannot, after it was replaced, until [Store.RotateKeys] has been called. Default none.
+	OlderKeepers []Keeper
+
+	// Limits bound what can be deployed.
+	Limits Limits
+
+	// Hooks are called as things happen to the credentials. Default nil.
+	Hooks *outgrant.Hooks
+
+	// HTTPClient sends the token requests, which never follow a redirect, and its Transport and Timeout are those of the
+	// clients that Store.Client returns. Default: one on http.DefaultTransport.
+	HTTPClient *http.Client
+
+	// AllowInsecureHTTP lets secrets and tokens go over plain http to other machines. Default false.
+	AllowInsecureHTTP bool
+
+	// PollInterval is how often a credential in use is compared with what is stored, so that another process's changes
+	// take effect. When a credential is used that was not compared for so long, it costs a read of the backend for each
+	// record that it is made of: its artifact, its key pair, its authorization. Default 1 second.
+	PollInterval time.Duration
+
+	// RedirectURL is where people reach Store.CallbackHandler, for authorization codes that name no redirect URL of their
+	// own. Default "".
+	RedirectURL string
+
+	// MayAuthorize decides who may start the authorization of a credential: whoever consents makes it theirs. An error is
+	// shown to the user and refuses. Default nil: requests from this machine only, and not those that came through a proxy.
+	MayAuthorize func(r *http.Request, tenant, name string) error
+}
+
+// Limits bound what can be deployed.
+type Limits struct {
+	// AuthorizationCodes is how many of them a tenant may have. Default 500, as SAP allows; less than 0: any number.
+	AuthorizationCodes int
+}
+
+func (o *Options) withDefaults() *Options {
+	c := Options{}
+	if o != nil {
+		c = *o
+	}
+	c.Limits.AuthorizationCodes = cmp.Or(c.Limits.AuthorizationCodes, 500)
+	if c.PollInterval <= 0 {
+		c.PollInterval = time.Second
+	}
+	if c.Hooks == nil {
+		c.Hooks = &outgrant.Hooks{}
+	}
+	if c.HTTPClient == nil {
+		c.HTTPClient = &http.Client{}
+	}
+	return &c
+}

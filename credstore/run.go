@@ -1,0 +1,160 @@
+package credstore
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/outgrant/outgrant/authcode"
+	"github.com/outgrant/outgrant/credstore/driver"
+	"github.com/outgrant/outgrant/internal/origin"
+)
+
+const (
+	// runEvery is how often Run looks for what is due.
+	runEvery = time.Minute
+	// runAtOnce is how many renewals are under way at once, and runBatch how many are looked up at once.
+	runAtOnce, runBatch = 8, 100
+	// runPause is the least time between two renewals at one token service.
+	runPause = 100 * time.Millisecond
+	// runAgain is how long a credential is left alone whose renewal failed without a word in the store.
+	runAgain = 10 * time.Minute
+)
+
+// Run is the scheduled job: it renews the refresh tokens of all tenants before they end. It runs until ctx ends and returns
+// ctx.Err(), or until the store is closed: start it in a goroutine of its own, in as many processes as there are; each
+// renewal is made once. It reads what is due and nothing else, and is gentle to token services: at most eight renewals at
+// once, and a tenth of a second between two at one host. Failures are told by the hooks and by [Store.List], and tried again.
+func (s *Store) Run(ctx context.Context) error {
+	job := &job{core: s.core, failed: map[driver.Key]time.Time{}, hosts: map[string]time.Time{}}
+	for {
+		for more := true; more; {
+			if err := s.begin(); err != nil {
+				return err
+			}
+			more = job.round(ctx)
+			s.running.Done()
+		}
+		next := time.NewTimer(runEvery - rand.N(runEvery/10)) // so that processes which start together do not stay together
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			next.Stop()
+			return ctx.Err()
+		case <-s.life.Done():
+			next.Stop()
+			return errClosed
+		}
+	}
+}
+
+type job struct {
+	core *core
+
+	mu     sync.Mutex
+	failed map[driver.Key]time.Time // until when to leave it alone
+	hosts  map[string]time.Time     // when the next request may be sent there
+}
+
+// round renews what is due, up to a bound, and reports whether there may be more.
+func (j *job) round(ctx context.Context) bool {
+	now := time.Now()
+	most := runBatch + j.leaveAlone(now)
+	due, err := j.core.drv.Due(ctx, grantKind, now, most)
+	if err != nil && len(due) == 0 { // else some cannot be read, and the others can be renewed
+		return false
+	}
+	rand.Shuffle(len(due), func(a, b int) { due[a], due[b] = due[b], due[a] }) // other processes do the same work
+	work := make(chan driver.Key)
+	var workers sync.WaitGroup
+	for range min(runAtOnce, len(due)) {
+		workers.Go(func() {
+			for k := range work {
+				j.renew(ctx, k)
+			}
+		})
+	}
+	for _, k := range due {
+		if ctx.Err() == nil && !j.hasFailed(k) {
+			work <- k
+		}
+	}
+	close(work)
+	workers.Wait()
+	return len(due) == most && ctx.Err() == nil
+}
+
+// renew renews the refresh token of a credential. What was authorized for a program's own configuration ([Store.Vault]) is
+// for that program to renew.
+func (j *job) renew(ctx context.Context, k driver.Key) {
+	client, done, err := j.client(ctx, nameOf{k.Tenant, k.Name})
+	if err == nil {
+		defer done()
+		err = j.pace(ctx, client.Describe().TokenURL)
+	}
+	if err == nil {
+		_, err = client.Renew(ctx)
+	}
+	if err != nil {
+		j.mu.Lock()
+		j.failed[k] = time.Now().Add(runAgain)
+		j.mu.Unlock()
+	}
+}
+
+// client returns the client of a credential: the one in memory, or else one for this renewal alone, so that the job keeps
+// nothing of the many that nobody uses.
+func (j *job) client(ctx context.Context, n nameOf) (client *authcode.Client, done func(), err error) {
+	j.core.mu.RLock()
+	used := j.core.credentials[n] != nil
+	j.core.mu.RUnlock()
+	if used {
+		client, err = j.core.client(ctx, n.id())
+		return client, func() {}, err
+	}
+	b, err := j.core.buildFor(ctx, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b.code == nil {
+		return nil, nil, n.failure(notOffered(b.artifact, "which no user authorizes"))
+	}
+	return b.code, func() { _ = b.code.Close() }, nil // its hooks have told what was wrong
+}
+
+// pace waits for the turn of a request to a token service.
+func (j *job) pace(ctx context.Context, tokenURL string) error {
+	host := origin.Host(tokenURL)
+	j.mu.Lock()
+	turn := j.hosts[host]
+	if now := time.Now(); turn.Before(now) {
+		turn = now
+	}
+	j.hosts[host] = turn.Add(runPause)
+	j.mu.Unlock()
+	wait := time.NewTimer(time.Until(turn))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leaveAlone forgets failures that are long ago, and returns how many are not.
+func (j *job) leaveAlone(now time.Time) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	maps.DeleteFunc(j.failed, func(_ driver.Key, until time.Time) bool { return now.After(until) })
+	return len(j.failed)
+}
+
+func (j *job) hasFailed(k driver.Key) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, failed := j.failed[k]
+	return failed
+}
