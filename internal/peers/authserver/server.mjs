@@ -1,17 +1,23 @@
 // A strict token service: oidc-provider, in memory, on 127.0.0.1 only.
 //
 // CONFIG names a JSON file: ttl (seconds), clients (OpenID Connect registration metadata), scopes, resources (their
-// tokens are JWTs), tls (key, cert and the ca of client certificates, in PEM), saml (issuers, with their certificates in
-// PEM, and the audience of their assertions; default: this server). PORT is where to listen; default: a free port. It
-// prints READY and its URL, and why it refused what it refused: its answers do not tell.
+// tokens are JWTs), accounts (claims by login; others have none), tls (key, cert and the ca of client certificates, in
+// PEM), saml (issuers, with their certificates in PEM, and the audience of their assertions; default: this server). PORT
+// is where to listen; default: a free port. It prints READY and its URL, and why it refused what it refused: its answers
+// do not tell.
 //
-// A line {"client_id", "client_secret"} on standard input replaces a client's secret. It ends with its standard
-// input, so it does not outlive a test that was killed.
+// Users sign in with any password and consent on its own pages. PKCE is required; refresh tokens need offline_access,
+// which it gives only if prompt=consent asks for it, work once, and are revoked with all their kin if they come twice.
+//
+// A line {"client_id", "client_secret"} on standard input replaces a client's secret. {"count", "client_id"} makes it
+// print COUNT, that number and what came of the client's refresh tokens. It ends with its standard input, so it does not
+// outlive a test that was killed.
 import fs from 'node:fs';
 import https from 'node:https';
 import readline from 'node:readline';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
+import { countRefreshes } from './refreshes.mjs';
 import { register as registerSAML2Bearer } from './saml2bearer.mjs';
 
 const config = JSON.parse(fs.readFileSync(process.env.CONFIG, 'utf8'));
@@ -26,13 +32,18 @@ const provider = new Provider(issuer, {
     grant_types: ['client_credentials'], redirect_uris: [], response_types: [], ...client,
   })),
   scopes: config.scopes,
+  claims: { openid: ['sub'], email: ['email'], profile: ['preferred_username'] },
+  conformIdTokenClaims: false, // ID tokens carry what the scopes ask for, as those of most providers do
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ ...config.accounts?.[id], sub: id }) }),
+  pkce: { required: () => true },
+  rotateRefreshToken: true,
   ttl: { AccessToken: config.ttl, ClientCredentials: config.ttl },
   routes: { token: '/oauth/token' }, // where SAP's are
-  clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
   enabledJWA: { clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256'] },
   jwks: { keys: [signingKey()] },
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: true },
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true },
@@ -58,6 +69,7 @@ const provider = new Provider(issuer, {
   },
 });
 
+const refreshes = countRefreshes(provider);
 registerSAML2Bearer(provider, {
   audience: issuer, ...config.saml, recipient: `${issuer}/oauth/token`, scopes: config.scopes,
 });
@@ -72,7 +84,7 @@ function subject(certificate) {
   return certificate.subject.split('\n').reverse().join(',');
 }
 
-for (const event of ['grant.error', 'introspection.error', 'revocation.error', 'server_error']) {
+for (const event of ['authorization.error', 'grant.error', 'introspection.error', 'revocation.error', 'server_error']) {
   provider.on(event, (ctx, err) => {
     console.log(event, ctx.oidc?.client?.clientId ?? '-', err.error ?? err.stack, '-', err.error_detail ?? err.cause?.message ?? err.error_description ?? '');
   });
@@ -89,7 +101,11 @@ server.on('secureConnection', (socket) => {
 
 readline.createInterface({ input: process.stdin })
   .on('line', async (line) => {
-    const { client_id: id, client_secret: secret } = JSON.parse(line);
+    const { client_id: id, client_secret: secret, count } = JSON.parse(line);
+    if (count !== undefined) {
+      console.log('COUNT', count, JSON.stringify(refreshes(id)));
+      return;
+    }
     const client = await provider.Client.find(id);
     client.clientSecret = secret;
     console.log('SECRET', id);

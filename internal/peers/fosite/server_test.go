@@ -1,10 +1,13 @@
-// Package fosite_test tests client credentials against ory/fosite, a token service in Go, in this process.
+// Package fosite_test tests client credentials and authorization codes against ory/fosite, a token service in Go, in this
+// process.
 package fosite_test
 
 import (
+	"context"
 	"crypto"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,17 +29,23 @@ const (
 	audience     = "https://odata.peers.example/v2"
 )
 
-// server is a token service with a client that has a secret, one for each signing key, and an introspecting one.
+// server is a token service with a client that has a secret, one for each signing key, and an introspecting one. Clients
+// that users authorize are added by addUserClient.
 type server struct {
 	*httptest.Server
 	store    *storage.MemoryStore
+	config   *fosite.Config
 	provider fosite.OAuth2Provider
+
+	mu        sync.Mutex // a rotation is not one step in fosite's own memory
+	used      map[string]bool
+	refreshes map[string]*peer.Refreshes // by client
 }
 
 // startServer starts a server; keys are the public keys of clients by the algorithm that they sign with, which is
 // their client id too.
 func startServer(t testing.TB, keys map[string]crypto.PublicKey) *server {
-	s := &server{store: storage.NewMemoryStore()}
+	s := &server{store: storage.NewMemoryStore(), used: map[string]bool{}, refreshes: map[string]*peer.Refreshes{}}
 	for id, secret := range map[string]string{clientID: clientSecret, "receiver": "the receiver's own secret"} {
 		s.store.Clients[id] = newClient(t, id, secret)
 	}
@@ -50,15 +59,23 @@ func startServer(t testing.TB, keys map[string]crypto.PublicKey) *server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/token", s.token)
 	mux.HandleFunc("/introspect", s.introspect)
+	mux.HandleFunc("/authorize", s.authorize)
+	mux.HandleFunc("/revoke", s.revoke)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	config := &fosite.Config{
-		AccessTokenLifespan: time.Minute, GlobalSecret: []byte("the server's secret of 32 octets"), TokenURL: s.tokenURL(),
+	s.config = &fosite.Config{
+		AccessTokenLifespan: time.Minute, RefreshTokenLifespan: time.Hour, GlobalSecret: []byte("the server's secret of 32 octets"),
+		TokenURL: s.tokenURL(), IDTokenIssuer: s.URL, EnforcePKCE: true,
 		// These have defaults, but they are set by the first requests, which race for it.
 		ClientSecretsHasher: hasher, ScopeStrategy: fosite.ExactScopeStrategy, AudienceMatchingStrategy: fosite.ExactAudienceMatchingStrategy,
 	}
-	s.provider = compose.Compose(config, s.store, compose.NewOAuth2HMACStrategy(config),
-		compose.OAuth2ClientCredentialsGrantFactory, compose.OAuth2TokenIntrospectionFactory)
+	idTokenKey := func(context.Context) (any, error) { return peer.RSAKey(), nil }
+	strategy := &compose.CommonStrategy{CoreStrategy: compose.NewOAuth2HMACStrategy(s.config),
+		OpenIDConnectTokenStrategy: compose.NewOpenIDConnectStrategy(idTokenKey, s.config)}
+	s.provider = compose.Compose(s.config, s.store, strategy,
+		compose.OAuth2ClientCredentialsGrantFactory, compose.OAuth2TokenIntrospectionFactory,
+		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2PKCEFactory, compose.OAuth2RefreshTokenGrantFactory,
+		compose.OpenIDConnectExplicitFactory, compose.OpenIDConnectRefreshFactory, compose.OAuth2TokenRevocationFactory)
 	return s
 }
 
@@ -78,28 +95,36 @@ func (s *server) introspection() peer.Introspection {
 }
 
 func (s *server) token(w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
-	request, err := s.provider.NewAccessRequest(ctx, r, &fosite.DefaultSession{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	request, response, err := s.grant(r)
+	s.count(r, err == nil)
 	if err != nil {
-		s.provider.WriteAccessError(ctx, w, request, err)
+		s.provider.WriteAccessError(r.Context(), w, request, err)
 		return
 	}
-	for _, scope := range request.GetRequestedScopes() {
-		request.GrantScope(scope)
-	}
-	for _, aud := range request.GetRequestedAudience() {
-		request.GrantAudience(aud)
-	}
-	response, err := s.provider.NewAccessResponse(ctx, request)
+	s.provider.WriteAccessResponse(r.Context(), w, request, response)
+}
+
+func (s *server) grant(r *http.Request) (fosite.AccessRequester, fosite.AccessResponder, error) {
+	request, err := s.provider.NewAccessRequest(r.Context(), r, newSession(""))
 	if err != nil {
-		s.provider.WriteAccessError(ctx, w, request, err)
-		return
+		return request, nil, err
 	}
-	s.provider.WriteAccessResponse(ctx, w, request, response)
+	if request.GetGrantTypes().ExactOne("client_credentials") { // a user grants at authorize
+		for _, scope := range request.GetRequestedScopes() {
+			request.GrantScope(scope)
+		}
+		for _, aud := range request.GetRequestedAudience() {
+			request.GrantAudience(aud)
+		}
+	}
+	response, err := s.provider.NewAccessResponse(r.Context(), request)
+	return request, response, err
 }
 
 func (s *server) introspect(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.provider.NewIntrospectionRequest(r.Context(), r, &fosite.DefaultSession{})
+	answer, err := s.provider.NewIntrospectionRequest(r.Context(), r, newSession(""))
 	if err != nil {
 		s.provider.WriteIntrospectionError(r.Context(), w, err)
 		return

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,21 +16,25 @@ type AuthServerOptions struct {
 	TokenLifetime time.Duration // whole seconds; default 1 minute
 	Clients       []Client
 	Scopes        []string
-	Resources     []string // RFC 8707; their tokens are JWTs, all others are opaque
-	PKI           *PKI     // of the server and its clients; default a new one
-	IdPs          []IdP    // whose assertions the server takes (RFC 7522)
-	SAMLAudience  string   // of these assertions; default the server's Issuer
+	Accounts      map[string]map[string]any // claims of users by their login; others have none
+	Resources     []string                  // RFC 8707; their tokens are JWTs, all others are opaque
+	PKI           *PKI                      // of the server and its clients; default a new one
+	IdPs          []IdP                     // whose assertions the server takes (RFC 7522)
+	SAMLAudience  string                    // of these assertions; default the server's Issuer
 }
 
 // AuthServer is an oidc-provider in a process of its own, with TLS.
 type AuthServer struct {
-	Issuer   string
-	TokenURL string
-	PKI      *PKI
+	Issuer        string
+	AuthURL       string
+	TokenURL      string
+	RevocationURL string
+	PKI           *PKI
 
 	*process
 	admin Client // introspects
 	http  *http.Client
+	asked atomic.Int64
 }
 
 // StartAuthServer starts the server and waits until it listens. It ends with the test.
@@ -51,11 +56,12 @@ func StartAuthServer(tb testing.TB, opts AuthServerOptions) *AuthServer {
 		"ttl":       opts.TokenLifetime / time.Second,
 		"clients":   append([]Client{s.admin}, opts.Clients...),
 		"scopes":    append([]string{}, opts.Scopes...),
+		"accounts":  opts.Accounts,
 		"resources": append([]string{}, opts.Resources...),
 		"saml":      saml,
 		"tls":       map[string]string{"key": KeyPEM(tb, certificate), "cert": ChainPEM(certificate), "ca": ChainPEM(s.PKI.Root)},
 	})
-	s.TokenURL = s.Issuer + "/oauth/token"
+	s.AuthURL, s.TokenURL, s.RevocationURL = s.Issuer+"/auth", s.Issuer+"/oauth/token", s.Issuer+"/token/revocation"
 	s.http = &http.Client{Transport: s.Transport(tb)}
 	return s
 }
@@ -91,7 +97,7 @@ func (s *AuthServer) Introspection() Introspection {
 func (s *AuthServer) Revoke(tb testing.TB, c Client, token string) {
 	tb.Helper()
 	form := url.Values{"token": {token}, "client_id": {c.ID}, "client_secret": {c.Secret}}
-	resp, err := s.http.PostForm(s.Issuer+"/token/revocation", form)
+	resp, err := s.http.PostForm(s.RevocationURL, form)
 	if err != nil {
 		tb.Fatal(err)
 	}

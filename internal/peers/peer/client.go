@@ -19,6 +19,21 @@ type Client struct {
 	Bound     bool                `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	Scope     string              `json:"scope,omitempty"`
 	Grants    []string            `json:"grant_types,omitempty"` // default client_credentials alone
+	Redirects []string            `json:"redirect_uris,omitempty"`
+	Responses []string            `json:"response_types,omitempty"`
+	Kind      string              `json:"application_type,omitempty"` // default web
+}
+
+// ForUsers returns the client as one that users authorize, at their browsers. It authenticates as before.
+func (c Client) ForUsers(redirectURIs ...string) Client {
+	c.Grants, c.Responses, c.Redirects = []string{"authorization_code", "refresh_token"}, []string{"code"}, redirectURIs
+	return c
+}
+
+// NativeClient is a program on a user's machine, with no secret. Its redirect URIs stand for all ports (RFC 8252 7.3).
+func NativeClient(id string, redirectURIs ...string) Client {
+	c := Client{ID: id, Method: "none", Kind: "native"}
+	return c.ForUsers(redirectURIs...)
 }
 
 // SecretClient authenticates by a secret, in the header or in the body.

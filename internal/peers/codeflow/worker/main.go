@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/credstore"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	o, err := readOrders()
+	if err != nil {
+		return err
+	}
+	open := credstore.OpenDir
+	if o.Traced {
+		open = o.openTraced
+	}
+	store, err := open(o.Dir, nil)
+	if err != nil {
+		return err
+	}
+	source, err := store.TokenSource(context.Background(), o.Credential)
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	var users sync.WaitGroup
+	seen := &seen{}
+	for range o.Goroutines {
+		users.Go(func() { o.use(source, seen, ended) })
+	}
+	users.Wait()
+	if err := store.Close(); err != nil {
+		return err
+	}
+	say(Line{Closed: true})
+	return nil
+}
+
+// use asks for tokens, like a program that makes a call every millisecond, until the program is to end.
+func (o Orders) use(source outgrant.TokenSource, seen *seen, ended <-chan struct{}) {
+	patience, reject := time.Minute, o.Reject
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		token, err := source.Token(ctx)
+		cancel()
+		if err != nil {
+			say(Line{Failed: err.Error()})
+			return
+		}
+		if seen.isNew(digest(token)) {
+			say(Line{Token: digest(token)})
+		}
+		if reject > 0 {
+			reject--
+			source.(outgrant.Invalidator).Invalidate(token)
+			if o.Hurry {
+				patience = time.Millisecond
+			}
+		}
+		select {
+		case <-pace.C:
+		case <-ended:
+			return
+		}
+	}
+}
+
+// seen are the tokens that this process had.
+type seen struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func (s *seen) isNew(digest string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known = map[string]bool{}
+	}
+	isNew := !s.known[digest]
+	s.known[digest] = true
+	return isNew
+}
