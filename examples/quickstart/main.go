@@ -3,7 +3,8 @@
 //	go run ./examples/quickstart
 //
 // needs no account: it starts a token service and a receiver on this machine and shows what happens to calls while
-// tokens end, are rejected, and the token service is down, and to calls as the user of each request.
+// tokens end, are rejected, and the token service is down, to calls as the user of each request, and to credentials that are
+// kept by name in an encrypted folder, one of them authorized by a user.
 //
 //	go run ./examples/quickstart -service-key key.json -get URL
 //
@@ -47,5 +48,8 @@ func run(ctx context.Context, serviceKey, key, get string) error {
 	if err := demo(ctx); err != nil {
 		return err
 	}
-	return actForUsers(ctx)
+	if err := actForUsers(ctx); err != nil {
+		return err
+	}
+	return keepCredentials(ctx)
 }
