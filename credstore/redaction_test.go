@@ -70,6 +70,9 @@ func TestSecretsArePrintedNowhere(t *testing.T) {
 		require.Equal(t, `credstore.Store(tenant "acme")`, fmt.Sprintf("%+v", acme))
 		require.Equal(t, `credstore.TokenSource("code" of tenant "acme")`, fmt.Sprintf("%#v", src))
 		require.Equal(t, `credstore.UserSource("users" of tenant "acme")`, fmt.Sprintf("%#v", users))
+		of := users.(outgrant.Describer).Describe()
+		require.Equal(t, outgrant.SAMLBearer, of.Grant, "adapters check it")
+		require.Equal(t, "users", of.Name)
 		require.Equal(t, `credstore.TokenSource(a user of "users" of tenant "acme")`, fmt.Sprintf("%#v", alice), "nor the user")
 	})
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // UserSource returns the sources of an artifact that acts for users (principal propagation): a [SAMLBearerAssertion]
-// whose user id is Principal Propagation. It follows what is deployed, as [Store.TokenSource] does. For an artifact that acts
-// for itself it is [outgrant.ErrUnsupportedGrant].
+// whose user id is Principal Propagation. It follows what is deployed, as [Store.TokenSource] does, and is an
+// [outgrant.Describer]. For an artifact that acts for itself it is [outgrant.ErrUnsupportedGrant].
 func (s *Store) UserSource(ctx context.Context, name string) (outgrant.UserSource, error) {
 	c, err := s.credential(ctx, name)
 	if err != nil {
@@ -32,6 +32,9 @@ type userSource credential
 func (u *userSource) ForUser(user string) outgrant.TokenSource {
 	return &userToken{(*credential)(u), user}
 }
+
+// Describe returns the credential, without any user.
+func (u *userSource) Describe() outgrant.Credential { return u.engine.Describe() }
 
 func (u *userSource) String() string { return "credstore.UserSource(" + u.name.String() + ")" }
 
