@@ -111,6 +111,8 @@ func TestWhatIsRead(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, map[string]int{"list": 2}, p.backend.count(), "artifacts and grants")
 		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials(artifactName(7))))
+		require.Equal(t, map[string]int{"get": 1}, p.backend.count(), "nothing has changed")
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials(artifactName(7), withClient("another"))))
 		require.Equal(t, map[string]int{"get": 2, "put": 1}, p.backend.count(), "what was there, and whether there is a grant")
 	})
 }

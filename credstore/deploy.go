@@ -1,6 +1,7 @@
 package credstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -15,7 +16,8 @@ import (
 
 // Deploy checks an artifact and stores it, in place of one of the same name, if there is one. Running clients of this
 // process use it from their next request on, those of other processes within Options.PollInterval. What it refers to, such
-// as a key pair, may be deployed later. Of two deploys at once the later one stays, whole.
+// as a key pair, may be deployed later. Of two deploys at once the later one stays, whole. An artifact that is deployed
+// already, just as it is, stays as it is, so that a program may deploy its file whenever it starts.
 //
 // An authorization code keeps what its user authorized as long as client id, URLs, user and scopes stay the same;
 // otherwise it is Unauthorized again, and the old refresh token is revoked where the artifact says how. One more than
@@ -50,6 +52,9 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 	}
 	before, isNew, err := s.core.store(ctx, n, a, info)
 	done()
+	if errors.Is(err, errSame) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -65,6 +70,9 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 	return nil
 }
 
+// errSame: the artifact is deployed as it is.
+var errSame = errors.New("nothing has changed")
+
 // store writes an artifact, and returns the one that it takes the place of: nil if that could not be read, or it is new.
 func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInfo) (before artifact, isNew bool, err error) {
 	plain, err := encode(a)
@@ -76,6 +84,11 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 		isNew := errors.Is(err, driver.ErrNotFound)
 		if err != nil && !isNew && !errors.Is(err, ErrUnreadable) {
 			return nil, false, err
+		}
+		if err == nil {
+			if stored, err := encode(before); err == nil && bytes.Equal(stored, plain) {
+				return nil, false, errSame
+			}
 		}
 		if err := c.clear(ctx, n.key(artifactKind), err); err != nil {
 			return nil, false, err

@@ -111,10 +111,12 @@ func TestSharedClient(t *testing.T) {
 		as := func(client, user string) func(*credstore.AuthorizationCode) {
 			return func(a *credstore.AuthorizationCode) { a.ClientID, a.UserName = client, user }
 		}
-		warned := 0
+		warned, deployed := 0, 0
 		deploy := func(at *credstore.Store, name, client, user string, with ...string) {
 			t.Helper()
-			require.NoError(t, at.Deploy(t.Context(), p.authorizationCode(name, as(client, user))))
+			deployed++ // so that each is another one
+			again := func(a *credstore.AuthorizationCode) { a.Description = fmt.Sprint(deployed) }
+			require.NoError(t, at.Deploy(t.Context(), p.authorizationCode(name, as(client, user), again)))
 			require.Len(t, p.events, warned+len(with))
 			for _, other := range with {
 				e := p.events[warned]

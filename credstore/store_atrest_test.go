@@ -133,7 +133,7 @@ func TestRecordsThatAreNotWhatWasWritten(t *testing.T) {
 		"its seal of yesterday": {one, func(t *testing.T, p *place, r *driver.Record) {
 			was := *r
 			time.Sleep(time.Second)
-			require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("CLIENT_ONE")))
+			require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("CLIENT_ONE", withClient("of today"))))
 			*r = stored(t, p, r.Key)
 			r.Sealed = was.Sealed
 		}},

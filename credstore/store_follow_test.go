@@ -143,13 +143,16 @@ func TestOtherProcessesFollowASlowBackend(t *testing.T) {
 func TestWatchFollows(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		s, other := p.open(t), p.open(t)
-		types := eachType(t, p)
+		types, later := eachType(t, p), eachType(t, p)
+		users := later["users"].(credstore.SAMLBearerAssertion)
+		users.Description = "later"
+		later["users"], later["client"] = users, p.clientCredentials("client", withClient("later"))
 		require.NoError(t, s.Deploy(t.Context(), types["keys"]))
 		require.NoError(t, s.Deploy(t.Context(), types["users"]))
 		require.NoError(t, s.Deploy(t.Context(), types["client"]))
-		users, err := s.UserSource(t.Context(), "users")
+		propagating, err := s.UserSource(t.Context(), "users")
 		require.NoError(t, err)
-		for name, src := range map[string]outgrant.TokenSource{"client": sourceOf(t, s, "client"), "users": users.ForUser("alice")} {
+		for name, src := range map[string]outgrant.TokenSource{"client": sourceOf(t, s, "client"), "users": propagating.ForUser("alice")} {
 			ctx, stop := context.WithCancel(t.Context())
 			news := make(chan error, 100)
 			var watching sync.WaitGroup
@@ -166,7 +169,7 @@ func TestWatchFollows(t *testing.T) {
 			}
 			require.NoError(t, one())
 			p.Inject(oauthtest.Member("access_token", "another-token-of-"+name))
-			require.NoError(t, other.Deploy(t.Context(), types[name]))
+			require.NoError(t, other.Deploy(t.Context(), later[name]))
 			require.NoError(t, one())
 			require.NoError(t, other.Undeploy(t.Context(), name))
 			require.ErrorIs(t, one(), credstore.ErrNotFound)
