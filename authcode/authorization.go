@@ -27,6 +27,7 @@ type Authorization struct {
 	Refreshed      time.Time // when the refresh token was last used; zero: never
 	RefreshIssued  time.Time // when the refresh token came
 	RefreshExpires time.Time // when it ends; zero: never, as far as is known
+	ExpiryTold     bool      // the token service told that; else it is Config.RefreshTokenExpiry
 	Fixed          bool      // the last refresh brought no new refresh token
 	Due            time.Time // when the scheduled job renews it; zero: never
 
@@ -75,6 +76,7 @@ type sealed struct {
 	Refreshed      time.Time      `json:"refreshed,omitzero"`
 	RefreshIssued  time.Time      `json:"refresh_issued,omitzero"`
 	RefreshExpires time.Time      `json:"refresh_expires,omitzero"`
+	ExpiryTold     bool           `json:"expiry_told,omitempty"`
 	Fixed          bool           `json:"fixed,omitempty"`
 	Due            time.Time      `json:"due,omitzero"`
 	Mark           *Mark          `json:"mark,omitempty"`
@@ -87,7 +89,7 @@ func (a Authorization) Reveal() ([]byte, error) {
 	s := sealed{
 		Binding: a.Binding, User: a.User, RefreshToken: a.RefreshToken.Reveal(), TokenIssued: a.TokenIssued,
 		Authorized: a.Authorized, Refreshed: a.Refreshed, RefreshIssued: a.RefreshIssued, RefreshExpires: a.RefreshExpires,
-		Fixed: a.Fixed, Due: a.Due, Mark: a.Mark, Refused: a.Refused, Failure: a.Failure,
+		ExpiryTold: a.ExpiryTold, Fixed: a.Fixed, Due: a.Due, Mark: a.Mark, Refused: a.Refused, Failure: a.Failure,
 	}
 	if t := a.Token; t != nil {
 		s.AccessToken, s.TokenType, s.Expiry, s.Scopes, s.TokenUser, s.Extra = t.AccessToken.Reveal(), t.Type, t.Expiry, t.Scopes, t.User, t.Extras()
@@ -104,7 +106,7 @@ func ParseAuthorization(data []byte) (Authorization, error) {
 	a := Authorization{
 		Binding: s.Binding, User: s.User, RefreshToken: outgrant.Secret(s.RefreshToken), TokenIssued: s.TokenIssued,
 		Authorized: s.Authorized, Refreshed: s.Refreshed, RefreshIssued: s.RefreshIssued, RefreshExpires: s.RefreshExpires,
-		Fixed: s.Fixed, Due: s.Due, Mark: s.Mark, Refused: s.Refused, Failure: s.Failure,
+		ExpiryTold: s.ExpiryTold, Fixed: s.Fixed, Due: s.Due, Mark: s.Mark, Refused: s.Refused, Failure: s.Failure,
 	}
 	if s.AccessToken != "" {
 		t := &outgrant.Token{AccessToken: outgrant.Secret(s.AccessToken), Type: s.TokenType, Expiry: s.Expiry, Scopes: s.Scopes, User: s.TokenUser}

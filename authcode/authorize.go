@@ -47,6 +47,11 @@ func (h *Handlers) start(w http.ResponseWriter, r *http.Request) {
 		confirmPage(w, c)
 		return
 	}
+	if to := h.otherLoopback(r, c); to != "" {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
 	a, cookie, err := h.newAttempt(r, id, c)
 	if err != nil {
 		startPage(w, http.StatusInternalServerError, c.failed(err))
@@ -71,6 +76,31 @@ func (h *Handlers) newAttempt(r *http.Request, id string, c *Client) (*attempt, 
 	a := newAttempt(c, id, redirectURL, r)
 	cookie, err := a.cookie(r.Context(), h.attempts())
 	return a, cookie, err
+}
+
+// otherLoopback returns this page's address under the name that the redirect URL has for this machine, or "" if it is
+// there, or the redirect URL is another machine's: cookies of 127.0.0.1 are not those of localhost.
+func (h *Handlers) otherLoopback(r *http.Request, c *Client) string {
+	u, err := url.Parse(h.redirect(c))
+	if err != nil || u.Scheme != "http" || r.TLS != nil {
+		return ""
+	}
+	name, port := r.Host, ""
+	if host, p, err := net.SplitHostPort(r.Host); err == nil {
+		name, port = host, p
+	}
+	name = strings.Trim(name, "[]")
+	if !origin.Loopback(name) || !origin.Loopback(u.Hostname()) || strings.EqualFold(name, u.Hostname()) {
+		return ""
+	}
+	host := u.Hostname()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" {
+		host += ":" + port
+	}
+	return "http://" + host + "/" + strings.TrimLeft(r.URL.RequestURI(), "/")
 }
 
 func (h *Handlers) mayAuthorize(r *http.Request, id string) error {
@@ -139,8 +169,8 @@ var errLoopbackOnly = errors.New("only people at the machine itself may authoriz
 // proxyHeaders are signs that a request comes from elsewhere although its connection does not.
 var proxyHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"}
 
-// LoopbackOnly refuses requests that do not come from this machine, and those that a proxy on it may have passed on: the
-// default of MayAuthorize.
+// LoopbackOnly refuses requests that do not come from this machine, and those that a proxy on it has passed on, if it says
+// so: the default of MayAuthorize. Not every proxy says so: behind one, set MayAuthorize.
 func LoopbackOnly(r *http.Request) error {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	host := r.Host

@@ -334,3 +334,41 @@ func TestTakesTenMinutes(t *testing.T) {
 		s.service.Close()
 	})
 }
+
+// TestOtherNameOfThisMachine tests that the start goes on under the name that the callback will have: a cookie of 127.0.0.1
+// is not sent to localhost.
+func TestOtherNameOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ host, redirectURL, to string }{
+		{"127.0.0.1:8080", "http://localhost:9999/oauth/callback", "http://localhost:8080/oauth/authorize?name=A%2FB"},
+		{"localhost:8080", "http://127.0.0.1:8080/oauth/callback", "http://127.0.0.1:8080/oauth/authorize?name=A%2FB"},
+		{"localhost", "http://[::1]:8080/oauth/callback", "http://[::1]/oauth/authorize?name=A%2FB"},
+		{"[::1]:8080", "http://localhost/oauth/callback", "http://localhost:8080/oauth/authorize?name=A%2FB"},
+		{"localhost:8080", "http://LOCALHOST:9999/oauth/callback", ""}, // cookies know no ports
+		{"localhost:8080", "https://localhost:8080/oauth/callback", ""},
+		{"localhost:8080", "https://app.test/oauth/callback", ""},
+		{"app.test", "http://localhost:8080/oauth/callback", ""},
+	} {
+		s := newSite(t, oauthtest.ServerOptions{}, func(c *authcode.Config) { c.RedirectURL = tc.redirectURL })
+		r := httptest.NewRequest(http.MethodGet, "/oauth/authorize?name=A%2FB", nil)
+		r.Host = tc.host
+		w := httptest.NewRecorder()
+		s.client.AuthorizeHandler().ServeHTTP(w, r)
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		if tc.to == "" {
+			require.True(t, strings.HasPrefix(w.Header().Get("Location"), s.service.AuthURL()), "%+v", tc)
+			require.NotEmpty(t, w.Result().Cookies())
+		} else {
+			require.Equal(t, tc.to, w.Header().Get("Location"))
+			require.Empty(t, w.Result().Cookies())
+		}
+	}
+}
+
+// TestNoRefreshTokenIsSaid tests that the user who can mend it is told.
+func TestNoRefreshTokenIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, oauthtest.ServerOptions{}, nil)
+	s.service.Inject(withoutRefreshToken())
+	s.browser().open(startURL).requirePage(t, http.StatusOK, "MAILBOX is authorized", "the provider gave no refresh token", "ask for offline access")
+}

@@ -30,7 +30,7 @@ func (h *Handlers) Callback(done func(w http.ResponseWriter, r *http.Request, er
 			return
 		}
 		secure(w.Header())
-		resultPage(w, t, err)
+		resultPage(w, r, t, err)
 	})
 }
 
@@ -88,7 +88,7 @@ func (h *Handlers) take(w http.ResponseWriter, r *http.Request) (*taken, error) 
 		return t, c.failed(ErrUsed)
 	}
 	// Before the code goes anywhere (RFC 9207 2.4).
-	if want := c.cfg.Issuer; want != "" && p.issuer != want {
+	if want := c.cfg.Issuer; want != "" && p.issuer != want && !(p.issuer == "" && c.cfg.issuerIfSent) {
 		return t, c.failed(fmt.Errorf("%w: its iss is %q, and Issuer is %q", ErrWrongIssuer, display.Line(p.issuer, 200), want))
 	}
 	if p.failed {

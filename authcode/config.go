@@ -61,7 +61,7 @@ type Config struct {
 
 	// RefreshTokenExpiry is how long a refresh token lives from when it was issued; it is renewed before it ends. At least
 	// 72 hours. Default 0: it never ends by itself. What the provider's answer says in refresh_token_expires_in or
-	// refresh_expires_in comes first.
+	// refresh_expires_in comes first. A change holds for the refresh token that is there, too.
 	RefreshTokenExpiry time.Duration
 
 	// ScopeOnRefresh sends the scopes with each refresh, too: Entra ID narrows them silently otherwise. Default false.
@@ -90,7 +90,8 @@ type Config struct {
 	// which goes on when callers leave. Default nil: as [outgrant.CacheOptions] says.
 	Cache *outgrant.CacheOptions
 
-	always []string // scopes that the provider needs, whatever Scopes are
+	always       []string // scopes that the provider needs, whatever Scopes are
+	issuerIfSent bool     // the provider's answer in the browser may lack iss
 }
 
 func (c Config) String() string {

@@ -14,7 +14,7 @@ import (
 func (c *Client) establish(ctx context.Context, answer *tokenclient.Answer, user string) error {
 	now := time.Now().Round(0)
 	next := Authorization{Binding: c.binding, User: user, Token: c.tokenOf(answer, user), TokenIssued: now, Authorized: now}
-	c.setRefreshToken(&next, answer, now)
+	c.setRefreshToken(&next, answer.RefreshToken, toldLife(answer), now)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		stored, err := c.replace(ctx, next)
 		if err == nil && stored {

@@ -10,22 +10,20 @@ import (
 func (c *Client) Renew(ctx context.Context) (due time.Time, err error) {
 	now := time.Now()
 	notDue := func(a Authorization) bool { return a.Due.IsZero() || now.Before(a.Due) }
-	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)
+	a, err := c.newest(ctx)
 	if err != nil {
-		return time.Time{}, c.vaultError("cannot be read", err)
+		return time.Time{}, err
 	}
-	if notDue(a) {
+	if a, _ = a.WithExpiry(c.cfg.RefreshTokenExpiry); notDue(a) {
 		return a.Due, nil
 	}
-	a, err = c.current(ctx, notDue)
-	if err == nil {
-		return a.Due, nil
+	if s := a.Status(now); s.State == Unauthorized { // by this machine's clock, which may be wrong: nothing is stored
+		return time.Time{}, c.notAuthorized(s.Reason)
 	}
-	if !a.Due.IsZero() && a.Status(time.Now()).State == Unauthorized {
-		a.Due = time.Time{} // it has ended, so nobody need look at it again
-		_, _ = c.cfg.Vault.Save(ctx, c.cfg.Name, a.RefreshToken, a)
+	if a, err = c.current(ctx, notDue); err != nil {
+		return time.Time{}, err
 	}
-	return time.Time{}, err
+	return a.Due, nil
 }
 
 const (

@@ -91,7 +91,7 @@ func (c *Client) newLoopback(redirectURL *url.URL) *loopback {
 		}
 		w.Header().Set("Connection", "close")
 		secure(w.Header())
-		resultPage(w, t, err)
+		resultPage(w, r, t, err)
 	})
 	return l
 }

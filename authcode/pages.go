@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/internal/display"
 )
 
@@ -80,13 +81,17 @@ func confirmPage(w http.ResponseWriter, c *Client) {
 }
 
 // resultPage says how an authorization has ended.
-func resultPage(w http.ResponseWriter, t *taken, err error) {
+func resultPage(w http.ResponseWriter, r *http.Request, t *taken, err error) {
 	name := "The credential"
 	if t != nil && t.client != nil {
 		name = t.client.cfg.Name
 	}
 	if err == nil {
-		page{Good: true, Title: name + " is authorized", Text: "You can close this window."}.write(w, http.StatusOK)
+		p := page{Good: true, Title: name + " is authorized", Text: "You can close this window."}
+		if s, err := t.client.Status(r.Context()); err == nil {
+			p.Detail = s.Reason // such as that there is no refresh token
+		}
+		p.write(w, http.StatusOK)
 		return
 	}
 	p, status := explain(name, err)
@@ -106,7 +111,11 @@ func explain(name string, err error) (page, int) {
 			return page{Title: known.title, Text: strings.ReplaceAll(known.text, "NAME", name)}, known.status
 		}
 	}
-	return page{Title: name + " is not authorized", Text: "The provider gave no tokens for it, or they could not be kept."}, http.StatusBadGateway
+	text := "It could not be completed."
+	if _, ok := errors.AsType[*outgrant.TokenError](err); ok {
+		text = "The provider gave no tokens for it, or they could not be kept."
+	}
+	return page{Title: name + " is not authorized", Text: text}, http.StatusBadGateway
 }
 
 var explanations = []struct {

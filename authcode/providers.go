@@ -32,6 +32,7 @@ func Google() *Config {
 		AuthURL:  "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent",
 		TokenURL: "https://oauth2.googleapis.com/token", Auth: outgrant.ClientSecretPost,
 		RevocationURL: "https://oauth2.googleapis.com/revoke", Issuer: "https://accounts.google.com",
+		issuerIfSent: true, // Google sends it in some answers, and does not announce it
 	}
 }
 

@@ -89,3 +89,18 @@ func TestOfflineAccess(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, mine[:2][1], "nor is what lies behind it")
 }
+
+// TestGoogleMayLeaveItsIssuerOut tests that its answer is taken with and without iss, and with no other.
+func TestGoogleMayLeaveItsIssuerOut(t *testing.T) {
+	t.Parallel()
+	for iss, status := range map[string]int{"": 200, "https://accounts.google.com": 200, "https://other.test": 403} {
+		s := newSite(t, oauthtest.ServerOptions{}, func(c *authcode.Config) {
+			own := *authcode.Google()
+			own.Name, own.AuthURL, own.TokenURL, own.ClientID, own.ClientSecret, own.RedirectURL = c.Name, c.AuthURL, c.TokenURL, c.ClientID, c.ClientSecret, c.RedirectURL
+			own.Auth, own.Vault, own.MayAuthorize, own.HTTPClient = c.Auth, c.Vault, c.MayAuthorize, c.HTTPClient
+			*c = own
+		})
+		b := s.browser()
+		b.open(with(b.consent(startURL), "iss", iss)).requirePage(t, status)
+	}
+}

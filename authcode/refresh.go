@@ -113,6 +113,18 @@ func (c *Client) begin() bool {
 // notStored returns the authorization that came and could not be stored yet, or nil.
 func (c *Client) notStored() *Authorization { return c.pending.Load() }
 
+// newest returns the authorization that came last, whosever it is: the vault's, but for one that is not stored yet.
+func (c *Client) newest(ctx context.Context) (Authorization, error) {
+	if pending := c.notStored(); pending != nil {
+		return *pending, nil
+	}
+	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)
+	if err != nil {
+		return Authorization{}, c.vaultError("cannot be read", err)
+	}
+	return a, nil
+}
+
 // load returns what is stored, if it is this credential's.
 func (c *Client) load(ctx context.Context) (Authorization, error) {
 	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)
@@ -122,6 +134,7 @@ func (c *Client) load(ctx context.Context) (Authorization, error) {
 	if err := c.belongs(a); err != nil {
 		return Authorization{}, err
 	}
+	a, _ = a.WithExpiry(c.cfg.RefreshTokenExpiry) // it may have been changed since
 	return a, nil
 }
 

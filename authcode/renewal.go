@@ -1,6 +1,7 @@
 package authcode
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -18,31 +19,59 @@ func (c *Client) refreshed(a Authorization, answer *tokenclient.Answer, now time
 	if answer.Token != nil {
 		next.Token, next.TokenIssued = c.tokenOf(answer, a.User), now
 	}
-	if came := answer.RefreshToken; came != "" && came != a.RefreshToken {
-		c.setRefreshToken(&next, answer, now)
-	} else if next.Fixed = true; !a.Due.IsZero() && !now.Before(a.Due) {
-		next.Due = time.Time{} // it would not be renewed the next time either
+	life := toldLife(answer)
+	switch came := answer.RefreshToken; {
+	case came != "" && came != a.RefreshToken:
+		c.setRefreshToken(&next, came, life, now)
+	case life > 0 && (a.RefreshExpires.IsZero() || now.Add(life).After(a.RefreshExpires.Add(longerLife))): // the same one lives on
+		c.setRefreshToken(&next, a.RefreshToken, life, now)
+	default:
+		next.Fixed = true
+		if !a.Due.IsZero() && !now.Before(a.Due) {
+			next.Due = time.Time{} // it would not be renewed the next time either
+		}
 	}
 	return next
 }
 
-// setRefreshToken sets the refresh token of an answer, with its dates.
-func (c *Client) setRefreshToken(a *Authorization, answer *tokenclient.Answer, now time.Time) {
-	a.RefreshToken, a.RefreshIssued, a.RefreshExpires, a.Fixed = answer.RefreshToken, now, time.Time{}, false
-	if life := c.refreshLife(answer); life > 0 && a.RefreshToken != "" {
-		a.RefreshExpires = now.Add(life)
+// longerLife is by how much a refresh token must live longer for that to be news: what is told in whole seconds moves.
+const longerLife = time.Minute
+
+// setRefreshToken sets a refresh token that came, or lives on, with its dates. told is how long it lives, as the answer
+// says; 0: it does not say.
+func (c *Client) setRefreshToken(a *Authorization, token outgrant.Secret, told time.Duration, now time.Time) {
+	a.RefreshToken, a.RefreshIssued, a.Fixed, a.ExpiryTold = token, now, false, told > 0
+	a.setLife(cmp.Or(told, c.cfg.RefreshTokenExpiry))
+}
+
+// setLife sets how long the refresh token lives; 0: it never ends, as far as is known.
+func (a *Authorization) setLife(life time.Duration) {
+	a.RefreshExpires = time.Time{}
+	if life > 0 && a.RefreshToken != "" {
+		a.RefreshExpires = a.RefreshIssued.Add(life)
 	}
 	a.Due = due(a.RefreshIssued, a.RefreshExpires)
 }
 
-// refreshLife is how long the refresh token of an answer lives; 0: it never ends, as far as is known.
-func (c *Client) refreshLife(answer *tokenclient.Answer) time.Duration {
+// WithExpiry returns the authorization with another Config.RefreshTokenExpiry, and whether it differs. What the token
+// service told stays.
+func (a Authorization) WithExpiry(life time.Duration) (Authorization, bool) {
+	was := a.RefreshExpires
+	if a.RefreshToken == "" || a.ExpiryTold || life == 0 && was.IsZero() || life > 0 && a.RefreshIssued.Add(life).Equal(was) {
+		return a, false
+	}
+	a.setLife(life)
+	return a, true
+}
+
+// toldLife is how long the refresh token lives, as an answer says; 0: it does not.
+func toldLife(answer *tokenclient.Answer) time.Duration {
 	for _, member := range []string{"refresh_token_expires_in", "refresh_expires_in"} {
 		if life := tokenclient.Lifetime(answer.Token.Extra(member)); life > 0 {
 			return life
 		}
 	}
-	return c.cfg.RefreshTokenExpiry
+	return 0
 }
 
 // tokenOf is the access token of an answer, with what the answer left unsaid.

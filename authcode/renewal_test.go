@@ -327,7 +327,8 @@ func TestARefreshTokenThatNeverEnds(t *testing.T) {
 	}
 }
 
-// TestRenewWhatHasEnded tests that a refresh token that has ended is not asked about any more.
+// TestRenewWhatHasEnded tests that a refresh token that has ended costs no more than a look into the vault, and that a
+// clock which was ahead does no harm.
 func TestRenewWhatHasEnded(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, b *bed) {
 		c := b.authorized(t, expires(3*day))
@@ -336,16 +337,73 @@ func TestRenewWhatHasEnded(t *testing.T) {
 		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
 		require.Zero(t, due)
 		b.show(err)
-		require.Zero(t, b.status(t, c).Due, "a job need not look at it again")
-		due, err = c.Renew(t.Context())
-		require.NoError(t, err)
-		require.Zero(t, due)
-		require.EqualValues(t, 1, b.vault.locks.Load())
+		require.Zero(t, b.status(t, c).Due)
+		require.Zero(t, b.vault.locks.Load())
+		require.False(t, b.stored(t).Due.IsZero(), "it is still due, should the clock have been wrong")
 		require.Zero(t, b.refreshes())
 		require.Equal(t, authcode.Unauthorized, b.status(t, c).State)
 		require.NoError(t, b.consent(t, c))
 		due, err = c.Renew(t.Context())
 		require.NoError(t, err)
 		require.True(t, due.After(time.Now()))
+	})
+}
+
+// TestALifeThatIsToldAnew tests a provider that never changes the refresh token, and tells with each refresh how long it
+// lives on.
+func TestALifeThatIsToldAnew(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{KeepRefreshToken: true}, func(t *testing.T, b *bed) {
+		b.Inject(oauthtest.Lasting(oauthtest.Member("refresh_expires_in", 7*86400)))
+		c := b.authorized(t, expires(90*day))
+		for range 30 {
+			time.Sleep(day)
+			b.token(t, c)
+			s := b.status(t, c)
+			require.Equal(t, authcode.Deployed, s.State)
+			require.Empty(t, s.Reason)
+			require.Equal(t, 7*day, time.Until(s.Expires))
+			require.True(t, s.Due.After(time.Now()))
+		}
+		b.ClearFaults()
+		told := time.Now().Add(7 * day)
+		b.Inject(oauthtest.Lasting(oauthtest.Member("refresh_expires_in", 6*86400))) // what is left of it
+		time.Sleep(day)
+		b.token(t, c)
+		s := b.status(t, c)
+		require.True(t, s.Expires.Equal(told))
+		require.Contains(t, s.Reason, "re-authorize by")
+	})
+}
+
+// TestAnExpiryThatIsChanged tests that the refresh token that is there follows, unless the provider told its end.
+func TestAnExpiryThatIsChanged(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, b *bed) {
+		issued := time.Now()
+		b.authorized(t)
+		time.Sleep(past)
+		c := b.process(t, expires(30*day))
+		due, err := c.Renew(t.Context())
+		require.NoError(t, err)
+		require.True(t, due.After(issued.Add(24*day)) && due.Before(issued.Add(28*day)))
+		time.Sleep(time.Until(due))
+		_, err = c.Renew(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, b.refreshes())
+		require.Equal(t, 30*day, time.Until(b.status(t, c).Expires))
+
+		never, changed := b.stored(t).WithExpiry(0)
+		require.True(t, changed)
+		require.Zero(t, never.RefreshExpires)
+		require.Zero(t, never.Due)
+		_, changed = never.WithExpiry(0)
+		require.False(t, changed)
+		_, changed = b.stored(t).WithExpiry(30 * day)
+		require.False(t, changed)
+
+		b.Inject(oauthtest.Member("refresh_expires_in", 7*86400))
+		require.NoError(t, b.consent(t, c))
+		_, changed = b.stored(t).WithExpiry(30 * day)
+		require.False(t, changed, "the provider knows better")
+		require.Equal(t, 7*day, time.Until(b.status(t, b.process(t, expires(30*day))).Expires))
 	})
 }

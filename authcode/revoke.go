@@ -16,12 +16,9 @@ func (c *Client) Revoke(ctx context.Context) error {
 	if c.cfg.RevocationURL == "" {
 		return nil
 	}
-	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)
+	a, err := c.newest(ctx)
 	if err != nil {
-		return c.vaultError("cannot be read", err)
-	}
-	if pending := c.notStored(); pending != nil {
-		a = *pending
+		return err
 	}
 	if a.RefreshToken == "" || a.Binding != c.binding { // another credential's is not sent here
 		return nil

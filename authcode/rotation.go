@@ -176,7 +176,9 @@ func (r *refreshing) failed(err error, mark Mark) {
 	case slices.Contains(refusals, te.Code):
 		next.Refused, change = refusal(te, r.before.Mark, now), outgrant.Unauthorized
 		next.Mark, next.Failure, next.Due = nil, nil, time.Time{}
-		te.Err = fmt.Errorf("%w (%s)", outgrant.ErrNotAuthorized, next.Refused.Reason)
+		if te.Err = outgrant.ErrNotAuthorized; r.before.Mark != nil {
+			te.Err = fmt.Errorf("%w (%s)", te.Err, r.before.Mark.lost())
+		}
 	case !te.Temporary():
 		next.Failure = &Refusal{Code: te.Code, Reason: what(te), At: now}
 	}
@@ -201,13 +203,18 @@ var refusals = []string{"invalid_grant", "interaction_required", "login_required
 func refusal(te *outgrant.TokenError, earlier *Mark, now time.Time) *Refusal {
 	reason := "the token service refused the refresh token: " + what(te)
 	if earlier != nil {
-		why := earlier.Unknown
-		if why == "" {
-			why = "the process that made it ended, or lost its store"
-		}
-		reason += fmt.Sprintf("; the outcome of the refresh of %s is unknown (%s), so its answer may have been lost", date(earlier.since()), why)
+		reason += "; " + earlier.lost()
 	}
 	return &Refusal{Code: te.Code, Reason: reason, At: now}
+}
+
+// lost says why a refresh token may be refused that is the last one here.
+func (m *Mark) lost() string {
+	why := m.Unknown
+	if why == "" {
+		why = "the process that made it ended, or lost its store"
+	}
+	return fmt.Sprintf("the outcome of the refresh of %s is unknown (%s), so its answer may have been lost", date(m.since()), why)
 }
 
 // isUnknown reports whether the refresh token may have been spent although no full answer came.

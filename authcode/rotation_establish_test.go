@@ -132,7 +132,11 @@ func TestAnotherConsentWithoutRefreshToken(t *testing.T) {
 			require.True(t, a.Authorized.Equal(time.Now()))
 			require.Nil(t, a.Failure)
 			require.Nil(t, a.Refused)
-			require.Equal(t, authcode.Deployed, b.status(t, c).State)
+			state := authcode.Deployed
+			if !tc.kept {
+				state = authcode.Error
+			}
+			require.Equal(t, state, b.status(t, c).State)
 			if !tc.kept {
 				require.Empty(t, a.RefreshToken)
 				require.Zero(t, a.RefreshExpires)
@@ -163,8 +167,9 @@ func TestWithoutRefreshToken(t *testing.T) {
 		b.token(t, c)
 		cold := b.token(t, b.process(t, expires(30*day)))
 		require.Equal(t, b.stored(t).Token.AccessToken, cold.AccessToken, "it is good to the end")
-		require.Equal(t, authcode.Deployed, b.status(t, c).State)
-		require.Contains(t, b.status(t, c).Reason, "the provider gave no refresh token: ask for offline access")
+		require.Equal(t, authcode.Error, b.status(t, c).State)
+		require.Contains(t, b.status(t, c).Reason, "the provider gave no refresh token, so it works until")
+		require.Contains(t, b.status(t, c).Reason, "ask for offline access")
 		require.True(t, b.status(t, c).Expires.Equal(b.stored(t).Token.Expiry))
 		time.Sleep(2 * time.Minute)
 		err := b.fails(t, c)

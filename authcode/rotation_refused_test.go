@@ -155,7 +155,8 @@ func TestTheClientIsRefused(t *testing.T) {
 		require.NotErrorIs(t, err, outgrant.ErrNotAuthorized)
 		s := b.status(t, c)
 		require.Equal(t, authcode.Error, s.State)
-		require.Equal(t, "answer 401 invalid_client (the secret has ended) ("+at+" UTC)", s.Reason)
+		require.Equal(t, "the token service refuses to refresh: answer 401 invalid_client (the secret has ended) ("+at+" UTC); "+
+			"correct the credential, or what the provider knows of it: what the user authorized is kept", s.Reason)
 		time.Sleep(2 * time.Minute)
 		b.fails(t, c)
 		s = b.status(t, c)

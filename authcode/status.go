@@ -37,9 +37,11 @@ func (a Authorization) Status(now time.Time) Status {
 	case a.Refused != nil:
 		s.State, s.Reason = Unauthorized, fmt.Sprintf("%s (%s): authorize again", a.Refused.Reason, date(a.Refused.At))
 	case a.Failure != nil:
-		s.State, s.Reason = Error, fmt.Sprintf("%s (%s)", a.Failure.Reason, date(a.Failure.At))
+		s.State, s.Reason = Error, fmt.Sprintf("the token service refuses to refresh: %s (%s); correct the credential, or what the provider knows of it: what the user authorized is kept", a.Failure.Reason, date(a.Failure.At))
+	case a.RefreshToken == "" && !s.Expires.IsZero():
+		s.State, s.Reason = Error, fmt.Sprintf("the provider gave no refresh token, so it works until %s alone: ask for offline access (a scope, or a parameter of the authorization URL), and authorize again", date(s.Expires))
 	case a.RefreshToken == "":
-		s.Reason = "the provider gave no refresh token: ask for offline access (a scope, or a parameter of the authorization URL), and authorize again"
+		s.Reason = "the provider gave no refresh token, nor an end of the access token: authorize again when receivers refuse it"
 	case a.Mark != nil && a.Mark.Unknown != "":
 		s.Reason = fmt.Sprintf("the outcome of the refresh of %s is unknown (%s): the refresh token will be tried again", date(a.Mark.since()), a.Mark.Unknown)
 	case a.Fixed && !a.RefreshExpires.IsZero():
@@ -52,6 +54,7 @@ func (a Authorization) Status(now time.Time) Status {
 func (s Status) At(now time.Time) Status {
 	if s.State != Unauthorized && !s.Expires.IsZero() && !now.Before(s.Expires) {
 		s.State, s.Reason = Unauthorized, fmt.Sprintf("the authorization ended on %s: authorize again", date(s.Expires))
+		s.Due = time.Time{}
 	}
 	return s
 }

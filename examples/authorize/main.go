@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -40,7 +41,7 @@ func main() {
 	api := flag.String("get", "", "`URL` to call with the tokens")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *artifacts, *dir, *listen, *api); err != nil {
 		fmt.Fprintln(os.Stderr, "authorize:", err)

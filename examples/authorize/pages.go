@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
 )
 
@@ -30,7 +31,18 @@ func pages(store *credstore.Store, api string) http.Handler {
 		}
 		fmt.Fprintln(w, answer)
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return ownMachineOnly(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// ownMachineOnly refuses what does not come from this machine, and what comes under a name that a stranger gave it.
+func ownMachineOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := authcode.LoopbackOnly(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // call calls the API with a credential.
