@@ -61,7 +61,8 @@ type Config struct {
 
 	// RefreshTokenExpiry is how long a refresh token lives from when it was issued; it is renewed before it ends. At least
 	// 72 hours. Default 0: it never ends by itself. What the provider's answer says in refresh_token_expires_in or
-	// refresh_expires_in comes first. A change holds for the refresh token that is there, too.
+	// refresh_expires_in comes first. A change holds for the refresh token that is there, too,
+	// from [Client.Renew] on.
 	RefreshTokenExpiry time.Duration
 
 	// ScopeOnRefresh sends the scopes with each refresh, too: Entra ID narrows them silently otherwise. Default false.

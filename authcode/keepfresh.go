@@ -6,7 +6,8 @@ import (
 )
 
 // Renew renews the refresh token if that is due, and returns when it will be due; zero: never, as things are. Where several
-// processes call it, one renews. What is not due costs one look into the vault.
+// processes call it, one renews. What is not due costs one look into the vault. It is also what makes another
+// Config.RefreshTokenExpiry hold for the refresh token that is there.
 func (c *Client) Renew(ctx context.Context) (due time.Time, err error) {
 	now := time.Now()
 	notDue := func(a Authorization) bool { return a.Due.IsZero() || now.Before(a.Due) }
@@ -14,7 +15,12 @@ func (c *Client) Renew(ctx context.Context) (due time.Time, err error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if a, _ = a.WithExpiry(c.cfg.RefreshTokenExpiry); notDue(a) {
+	if _, changed := a.withExpiry(c.cfg.RefreshTokenExpiry); changed && a.Binding == c.binding {
+		if a, err = c.storeExpiry(ctx); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if notDue(a) {
 		return a.Due, nil
 	}
 	if s := a.Status(now); s.State == Unauthorized { // by this machine's clock, which may be wrong: nothing is stored
@@ -24,6 +30,23 @@ func (c *Client) Renew(ctx context.Context) (due time.Time, err error) {
 		return time.Time{}, err
 	}
 	return a.Due, nil
+}
+
+// storeExpiry stores when the refresh token ends and is due, by the configuration as it is now.
+func (c *Client) storeExpiry(ctx context.Context) (Authorization, error) {
+	lock, err := c.cfg.Vault.Lock(ctx, c.cfg.Name) // a refresh under way would lose its mark
+	if err != nil {
+		return Authorization{}, c.vaultError("cannot be locked", err)
+	}
+	defer func() { _ = lock.Unlock() }() // nothing would be better if it were told
+	a, err := c.load(ctx)
+	if err != nil {
+		return Authorization{}, err
+	}
+	if a, err = c.cfg.Vault.Save(ctx, c.cfg.Name, a.RefreshToken, a); err != nil {
+		return Authorization{}, c.vaultError("cannot be written", err)
+	}
+	return a, nil
 }
 
 const (

@@ -134,7 +134,7 @@ func (c *Client) load(ctx context.Context) (Authorization, error) {
 	if err := c.belongs(a); err != nil {
 		return Authorization{}, err
 	}
-	a, _ = a.WithExpiry(c.cfg.RefreshTokenExpiry) // it may have been changed since
+	a, _ = a.withExpiry(c.cfg.RefreshTokenExpiry) // it may have been changed since
 	return a, nil
 }
 

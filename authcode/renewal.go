@@ -53,9 +53,9 @@ func (a *Authorization) setLife(life time.Duration) {
 	a.Due = due(a.RefreshIssued, a.RefreshExpires)
 }
 
-// WithExpiry returns the authorization with another Config.RefreshTokenExpiry, and whether it differs. What the token
+// withExpiry returns the authorization with another Config.RefreshTokenExpiry, and whether it differs. What the token
 // service told stays.
-func (a Authorization) WithExpiry(life time.Duration) (Authorization, bool) {
+func (a Authorization) withExpiry(life time.Duration) (Authorization, bool) {
 	was := a.RefreshExpires
 	if a.RefreshToken == "" || a.ExpiryTold || life == 0 && was.IsZero() || life > 0 && a.RefreshIssued.Add(life).Equal(was) {
 		return a, false
