@@ -18,6 +18,10 @@ import (
 // [AuthorizationCode], a [SecureParameter] or a [KeyPair], or a pointer to one. There are no others. Its fields are SAP's
 // attributes, and a few of our own; what is left out takes SAP's default for a new artifact.
 //
+// In JSON ([ParseArtifacts], [LoadArtifacts]) an artifact is an object with its type, and a member for each field: the field's
+// name in lower camel case, where abbreviations are words, such as tokenServiceUrl for TokenServiceURL, keyId for KeyID and
+// pkcs12 for PKCS12. Where a member is called otherwise, its field says so. The example of LoadArtifacts has one of each type.
+//
 // A name has 1 to 255 printable characters, none of them / or \, does not begin or end with a blank, and is not . or ..;
 // names that differ in case alone are different ones.
 type Artifact interface {

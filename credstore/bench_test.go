@@ -196,3 +196,32 @@ func BenchmarkDeploy(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkListOfAuthorizationCodes lists as many as promised, each of which a user has authorized.
+func BenchmarkListOfAuthorizationCodes(b *testing.B) {
+	s, err := credstore.OpenDir(b.TempDir(), &credstore.Options{Limits: credstore.Limits{AuthorizationCodes: -1}})
+	require.NoError(b, err)
+	defer s.Close()
+	const n = 10_000
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for i := worker; i < n; i += 8 {
+				err := s.Deploy(b.Context(), credstore.AuthorizationCode{Name: artifactName(i), AuthorizationURL: "https://idp.example/authorize",
+					TokenServiceURL: "https://idp.example/token", ClientID: fmt.Sprintf("app-%d", i), ClientSecret: clientSecret})
+				if err == nil {
+					_, err = s.Vault().Save(b.Context(), artifactName(i), "", consented("S3NTINEL-refresh"))
+				}
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for b.Loop() {
+		list, err := s.List(b.Context())
+		require.NoError(b, err)
+		require.Len(b, list, n)
+	}
+}

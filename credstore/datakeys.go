@@ -80,10 +80,30 @@ func (k *dataKeys) loadAll(ctx context.Context) error {
 	if len(generations) > 0 {
 		return nil
 	}
+	if err := k.checkEmpty(ctx); err != nil {
+		return err
+	}
 	if err = k.create(ctx, 1); errors.Is(err, driver.ErrConflict) { // another process was first
 		err = k.load(ctx, 1)
 	}
 	return err
+}
+
+// checkEmpty refuses a backend that has records and no data key: with a new key, none of them could ever be read.
+func (k *dataKeys) checkEmpty(ctx context.Context) error {
+	for _, kind := range []string{tenantKind, artifactKind, grantKind} {
+		for r, err := range k.drv.List(ctx, "", kind) {
+			if err != nil && r.Kind == "" {
+				return fmt.Errorf("it cannot be told whether the store is empty: %w", err)
+			}
+			generations, err := k.generations(ctx) // another process may have made it meanwhile
+			if err == nil && len(generations) == 0 {
+				err = fmt.Errorf("the store has records of kind %q, and its data keys (records of kind %q) are missing: restore them from a backup; if there is none, deploy and authorize again in an empty store", kind, keyKind)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // current is the generation that records are sealed with.
@@ -182,7 +202,7 @@ func (k *dataKeys) generations(ctx context.Context) ([]uint32, error) {
 	for r, err := range k.drv.List(ctx, "", keyKind) {
 		generation, ok := generationOfName(r.Name)
 		if err != nil && !ok { // which key it is cannot be told: it may be the newest
-			return nil, fmt.Errorf("the data keys cannot be read: %w", err)
+			return nil, fmt.Errorf("the data keys cannot be read: %w%s", err, keyAdvice(err))
 		}
 		if ok {
 			found = append(found, generation) // to read it will tell
@@ -225,7 +245,7 @@ func (k *dataKeys) create(ctx context.Context, generation uint32) error {
 func (k *dataKeys) load(ctx context.Context, generation uint32) error {
 	r, err := k.drv.Get(ctx, keyOf(generation))
 	if err != nil {
-		return fmt.Errorf("data key %d cannot be read: %w", generation, err)
+		return fmt.Errorf("data key %d cannot be read: %w%s", generation, err, keyAdvice(err))
 	}
 	key, err := k.unwrap(ctx, generation, r.Sealed)
 	if err != nil {
@@ -235,13 +255,21 @@ func (k *dataKeys) load(ctx context.Context, generation uint32) error {
 	return nil
 }
 
+// keyAdvice says what to do about a data key that cannot be read.
+func keyAdvice(err error) string {
+	if errors.Is(err, driver.ErrDamaged) {
+		return "; restore it from a backup, and do not delete it: what it has sealed is lost without it"
+	}
+	return ""
+}
+
 // rewrap has the current Keeper encrypt a data key, whoever did so far: whose key that was cannot be told, as a key
 // management service decrypts with all of its keys.
 func (k *dataKeys) rewrap(ctx context.Context, generation uint32) error {
 	for {
 		r, err := k.drv.Get(ctx, keyOf(generation))
 		if err != nil {
-			return fmt.Errorf("data key %d cannot be read: %w", generation, err)
+			return fmt.Errorf("data key %d cannot be read: %w%s", generation, err, keyAdvice(err))
 		}
 		key, err := k.unwrap(ctx, generation, r.Sealed)
 		if err != nil {

@@ -64,8 +64,13 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 		before, binding = a, ""
 	}
 	_ = s.core.endGrant(ctx, n, before, binding) // it is bound to what it was authorized for, and of no use to anything else
+	s.core.applyExpiry(ctx, n, before, a)
 	if shared != "" {
-		s.tell(n, a, outgrant.SharedClient, fmt.Errorf("%q has the same client and user: where the provider keeps one refresh token for both, each refresh ends the other's; give each a client of its own", shared))
+		same := "has the same client and user"
+		if a.facts().user == "" {
+			same = "has the same client and names no user, either"
+		}
+		s.tell(n, a, outgrant.SharedClient, fmt.Errorf("%q %s: where the provider keeps one refresh token for both, each refresh ends the other's; give each a client of its own", shared, same))
 	}
 	return nil
 }
@@ -104,19 +109,25 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 }
 
 // Undeploy removes an artifact, and what its user authorized; the refresh token is revoked where the artifact says how,
-// which is tried once: the hook AuthorizationChanged tells how it went. Its sources fail from then on.
+// which is tried once: the hook AuthorizationChanged tells how it went. Its sources fail from then on. Where there is no
+// artifact, it removes what was authorized under that name ([Store.Vault]), and revokes nothing: [authcode.Client.Revoke]
+// does. If there is neither, it is [ErrNotFound].
 func (s *Store) Undeploy(ctx context.Context, name string) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.running.Done()
 	n := s.name(name)
+	kind := artifactKind
 	before, _, err := s.core.artifact(ctx, n)
-	if err == nil || errors.Is(err, ErrUnreadable) {
+	switch {
+	case err == nil, errors.Is(err, ErrUnreadable):
 		err = s.core.endGrant(ctx, n, before, "")
+	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil:
+		kind, err = grantKind, nil
 	}
 	if err == nil {
-		err = s.drv.Delete(ctx, n.key(artifactKind), "")
+		err = s.drv.Delete(ctx, n.key(kind), "")
 	}
 	if err != nil {
 		return n.failure(err)
@@ -124,6 +135,18 @@ func (s *Store) Undeploy(ctx context.Context, name string) error {
 	s.changes.Add(1)
 	s.core.codes.forget(n)
 	return nil
+}
+
+// applyExpiry makes another refresh token expiry hold for the refresh token that is there, so that the job knows of it.
+func (c *core) applyExpiry(ctx context.Context, n nameOf, before, a artifact) {
+	code, isCode := a.(*AuthorizationCode)
+	last, wasCode := before.(*AuthorizationCode)
+	if !isCode || !wasCode || code.RefreshTokenExpiryDays == last.RefreshTokenExpiryDays && code.Provider == last.Provider {
+		return
+	}
+	if client, err := c.client(ctx, n.id()); err == nil {
+		_, _ = client.Renew(ctx) // if it fails, the next refresh does it
+	}
 }
 
 // endGrant deletes what was authorized for an artifact, unless the binding is still the one that it was authorized for. A

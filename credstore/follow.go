@@ -38,7 +38,7 @@ type look struct {
 func (c *credential) follow(ctx context.Context) {
 	for range 2 { // the first look may have begun before the change
 		changed := c.seen.Load() != c.core.changes.Load()
-		if !changed && sinceBegan()-c.checked.Load() < int64(c.core.opts.PollInterval) {
+		if !changed && sinceBegan()-c.checked.Load() < int64(c.core.opts.PollInterval/4*3) { // the rest is for the look
 			return
 		}
 		l, isNew := c.look()
@@ -55,12 +55,12 @@ func (c *credential) follow(ctx context.Context) {
 	}
 }
 
-// keepLooking follows until it is told to stop, or ctx ends, and tells what is used then, each time that it looks.
+// keepLooking follows until it is told to stop, or ctx ends, and tells what is used then, again and again.
 func (c *credential) keepLooking(ctx context.Context, tell func(*built)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var looking sync.WaitGroup
 	looking.Go(func() {
-		tick := time.NewTicker(c.core.opts.PollInterval)
+		tick := time.NewTicker(max(c.core.opts.PollInterval/8, time.Millisecond)) // a look is due after six or seven
 		defer tick.Stop()
 		for {
 			select {
@@ -101,7 +101,7 @@ func (c *credential) look() (l *look, isNew bool) {
 func (c *credential) compare() {
 	ctx, cancel := context.WithTimeout(c.core.life, lookTimeout)
 	defer cancel()
-	changes := c.core.changes.Load()
+	changes, now := c.core.changes.Load(), sinceBegan()
 	changed, err := c.changed(ctx)
 	if err == nil && changed {
 		err = c.rebuild(ctx)
@@ -109,7 +109,7 @@ func (c *credential) compare() {
 	if err == nil {
 		c.seen.Store(changes) // else a change of this process is looked for again at the next call
 	}
-	c.checked.Store(sinceBegan())
+	c.checked.Store(now)
 }
 
 // changed reports whether a record that the engine was made of is another by now.

@@ -150,6 +150,18 @@ func TestVaultOfAProgram(t *testing.T) {
 		all, err := s.List(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, all)
+
+		require.ErrorIs(t, s.Undeploy(t.Context(), "OWN"), credstore.ErrNotFound)
+		a := consented("S3NTINEL-refresh")
+		_, err = s.Vault().Save(t.Context(), "OWN", "", a)
+		require.NoError(t, err)
+		require.ErrorIs(t, s.Tenant("acme").Undeploy(t.Context(), "OWN"), credstore.ErrNotFound)
+		require.NoError(t, s.Undeploy(t.Context(), "OWN"))
+		a, err = s.Vault().Load(t.Context(), "OWN")
+		require.NoError(t, err)
+		require.Empty(t, a.RefreshToken)
+		require.ErrorIs(t, s.Undeploy(t.Context(), "OWN"), credstore.ErrNotFound)
+		require.Empty(t, p.revocations(), "that is for Client.Revoke")
 	})
 }
 

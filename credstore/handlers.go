@@ -17,9 +17,18 @@ import (
 func (s *Store) AuthorizeHandler() http.Handler { return s.flow().Authorize() }
 
 // CallbackHandler takes the browser back from the provider, for all artifacts of all tenants: one redirect URL will do. Any
-// process that has the store open may serve it. See [authcode.Client.CallbackHandler] for done, which may be nil.
+// process that has the store open may serve it. See [authcode.Client.CallbackHandler] for done, which may be nil;
+// [AttemptOf] tells it which credential it was.
 func (s *Store) CallbackHandler(done func(w http.ResponseWriter, r *http.Request, err error)) http.Handler {
 	return s.flow().Callback(done)
+}
+
+// AttemptOf tells a function that [Store.CallbackHandler] calls which credential r belongs to. The name is "" if that cannot
+// be told.
+func AttemptOf(r *http.Request) (tenant, name string) {
+	id, _ := authcode.AttemptOf(r)
+	n, _ := nameOfID(id) // the zero value where there is no id
+	return n.tenant, n.name
 }
 
 func (s *Store) flow() *authcode.Handlers {

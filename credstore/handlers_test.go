@@ -3,6 +3,7 @@ package credstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -286,5 +287,30 @@ func TestCloseDuringACallback(t *testing.T) {
 		v = p.begin(t, other, "MAILBOX")
 		require.ErrorContains(t, v.back(s), "the store is closed")
 		require.NoError(t, v.back(other), "that used nothing")
+	})
+}
+
+// A program's own page tells which credential it is about.
+func TestAttemptOf(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t)
+		for _, id := range []string{"", "acme"} {
+			at := s.Tenant(id)
+			require.NoError(t, at.Deploy(t.Context(), p.authorizationCode("MAILBOX")))
+			var told []string
+			done := s.CallbackHandler(func(_ http.ResponseWriter, r *http.Request, err error) {
+				tenant, name := credstore.AttemptOf(r)
+				told = append(told, tenant, name, fmt.Sprint(err == nil))
+			})
+			v := p.begin(t, at, "MAILBOX")
+			v.serve(done)
+			require.Equal(t, []string{id, "MAILBOX", "true"}, told)
+			v.serve(done)
+			require.Equal(t, []string{id, "MAILBOX", "false"}, told[3:], "a failure, too")
+			done.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, callbackURL+"?state=made-up&code=x", nil))
+			require.Equal(t, []string{"", "", "false"}, told[6:], "that cannot be told")
+		}
+		tenant, name := credstore.AttemptOf(httptest.NewRequest(http.MethodGet, callbackURL, nil))
+		require.Equal(t, []string{"", ""}, []string{tenant, name})
 	})
 }

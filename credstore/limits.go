@@ -20,13 +20,15 @@ type codes struct {
 // codesOf are the authorization codes of a tenant, by name, as they were counted last.
 type codesOf struct {
 	counted time.Time
+	goodFor int // with so many it is to be counted again; less than 0: any number
 	clients map[string]clientOf
 }
 
 // clientOf is what two authorization codes must not share where a provider keeps one refresh token for it.
 type clientOf struct{ tokenServiceURL, clientID, user string }
 
-// recount is how long a count is good for: other processes deploy, too.
+// recount is how long a count is good for: other processes deploy, too. It is also good for a quarter of the room only that
+// it found, so that a few processes that deploy side by side keep the limit, and few deploys count.
 const recount = 10 * time.Second
 
 // admit lets an artifact be stored, until done is called. It is ErrLimit if it is one authorization code too many. shared
@@ -51,11 +53,14 @@ func (c *core) note(ctx context.Context, n nameOf, client clientOf) (shared stri
 	codes := &c.codes
 	codes.mu.Lock()
 	of, most := codes.all[n.tenant], c.opts.Limits.AuthorizationCodes
-	good := of != nil && time.Since(of.counted) < recount && !of.isFull(n.name, most)
+	good := of != nil && time.Since(of.counted) < recount && !of.isFull(n.name, of.goodFor)
 	codes.mu.Unlock()
 	if !good {
 		if of, err = c.count(ctx, n.tenant); err != nil {
 			return "", err
+		}
+		if of.goodFor = most; most >= 0 {
+			of.goodFor = len(of.clients) + max(most-len(of.clients), 0)/4
 		}
 	}
 	codes.mu.Lock()

@@ -96,12 +96,34 @@ func TestLimitAfterADeployThatFailed(t *testing.T) {
 // To count does not read all artifacts at each deploy.
 func TestDeploysDoNotCountEachTime(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
-		s := p.open(t)
-		for i := range 100 {
-			require.NoError(t, s.Deploy(t.Context(), p.authorizationCode(fmt.Sprintf("MAILBOX_%d", i))))
+		for limit, tenant := range map[int]string{0: "one", 1000: "two", -1: "three"} {
+			s := p.open(t, limited(limit)).Tenant(tenant)
+			p.backend.count()
+			for i := range 100 {
+				require.NoError(t, s.Deploy(t.Context(), p.authorizationCode(fmt.Sprintf("MAILBOX_%d", i))))
+			}
+			require.Equal(t, 1, p.backend.count()["list"], "to count")
 		}
-		require.Equal(t, 2, p.backend.count()["list"], "of data keys, and to count")
 	})
+}
+
+// What one process has counted is not what is there when others deploy, too.
+func TestLimitOfSeveralProcesses(t *testing.T) {
+	for _, limit := range []int{1, 3, 20} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+				stores := []*credstore.Store{p.open(t, limited(limit)), p.open(t, limited(limit))}
+				for i := range limit + 4 {
+					err := stores[i%2].Deploy(t.Context(), p.authorizationCode(fmt.Sprintf("MAILBOX_%d", i)))
+					require.Equal(t, i >= limit, errors.Is(err, credstore.ErrLimit), "%d: %v", i, err)
+				}
+				stores = append(stores, p.open(t, limited(limit)))
+				for i := range 6 {
+					require.ErrorIs(t, stores[i%3].Deploy(t.Context(), p.authorizationCode(fmt.Sprintf("ANOTHER_%d", i))), credstore.ErrLimit)
+				}
+			})
+		})
+	}
 }
 
 // One client that may have one refresh token for a user must not be two credentials': the operator is warned.
@@ -120,9 +142,13 @@ func TestSharedClient(t *testing.T) {
 			require.Len(t, p.events, warned+len(with))
 			for _, other := range with {
 				e := p.events[warned]
+				same := "has the same client and user"
+				if user == "" {
+					same = "has the same client and names no user, either"
+				}
 				require.Equal(t, outgrant.SharedClient, e.Change)
 				require.Equal(t, outgrant.Credential{Name: name, Grant: outgrant.AuthorizationCode, TokenURL: p.TokenURL()}, e.Credential)
-				require.ErrorContains(t, e.Err, fmt.Sprintf("%q has the same client and user", other))
+				require.ErrorContains(t, e.Err, fmt.Sprintf("%q %s: where", other, same))
 				warned++
 			}
 		}
@@ -139,5 +165,7 @@ func TestSharedClient(t *testing.T) {
 		deploy(other, "C", "app", "third")
 		time.Sleep(time.Minute) // counts are old by then
 		deploy(s, "F", "app", "third", "C")
+		deploy(s, "G", "app", "")
+		deploy(s, "H", "app", "", "G")
 	})
 }

@@ -1,11 +1,13 @@
 package credstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -40,36 +42,23 @@ type Info struct {
 }
 
 // List returns the tenant's artifacts, by name. It opens no secret and asks no token service. An artifact that cannot be
-// read has the status Error; its name is "" if not even that can be told. That a secret alone is damaged is told by
-// [Store.Info].
+// read has the status Error; its name is "" if not even that can be told. What only shows when a secret is opened, such as
+// a record of another store, is told by [Store.Info].
 func (s *Store) List(ctx context.Context) ([]Info, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	defer s.running.Done()
-	grants := map[string]grantInfo{}
-	broken := map[string]error{}
-	for r, err := range s.drv.List(ctx, s.tenant, grantKind) {
-		switch {
-		case err == nil:
-			grants[r.Name] = readGrantInfo(r.Info)
-		case r.Name != "":
-			broken[r.Name] = err
-		case r.Kind == "":
-			return nil, fmt.Errorf("credstore: List: %w", err)
-		}
+	artifacts, grants, err := s.listed(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("credstore: List: %w", err)
 	}
-	var all []Info
+	all := make([]Info, 0, len(artifacts))
 	now := time.Now()
 	pairs := map[string]bool{}
-	for r, err := range s.drv.List(ctx, s.tenant, artifactKind) {
-		if err != nil && r.Kind == "" {
-			return nil, fmt.Errorf("credstore: List: %w", err)
-		}
-		if err == nil {
-			err = broken[r.Name]
-		}
-		info := infoFrom(r, err, grants[r.Name], now)
+	for _, a := range artifacts {
+		grant := grants[a.Name]
+		info := infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), now)
 		all = append(all, info)
 		pairs[info.Name] = pairs[info.Name] || info.Type == typeKeyPair
 	}
@@ -82,7 +71,39 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	return all, nil
 }
 
-// Info returns what there is to see of one artifact.
+// listedRecord is a record of a list. err is why it cannot be read, or nil.
+type listedRecord struct {
+	driver.Record
+	err error
+}
+
+// listed returns the artifacts, and the grants by name. They are read side by side, as both may be many.
+func (s *Store) listed(ctx context.Context) (artifacts []listedRecord, grants map[string]listedRecord, err error) {
+	grants = map[string]listedRecord{}
+	var reading sync.WaitGroup
+	var grantsErr error
+	reading.Go(func() { grantsErr = s.each(ctx, grantKind, func(r listedRecord) { grants[r.Name] = r }) })
+	err = s.each(ctx, artifactKind, func(r listedRecord) { artifacts = append(artifacts, r) })
+	reading.Wait()
+	return artifacts, grants, cmp.Or(grantsErr, err)
+}
+
+// each lists the records of a kind.
+func (s *Store) each(ctx context.Context, kind string, take func(listedRecord)) error {
+	for r, err := range s.drv.List(ctx, s.tenant, kind) {
+		if err != nil && r.Kind == "" {
+			return err
+		}
+		if errors.Is(err, driver.ErrDamaged) {
+			err = damaged(r.Key, err)
+		}
+		take(listedRecord{r, err})
+	}
+	return nil
+}
+
+// Info returns what there is to see of one artifact. In the process that has a refresh token which could not be stored yet,
+// it says so.
 func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 	n := s.name(name)
 	if err := s.begin(); err != nil {
@@ -101,6 +122,11 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 		err = grantErr
 	}
 	info := infoFrom(r, err, readGrantInfo(grant.Info), time.Now())
+	if used := s.used(n); used != nil && info.Status == Deployed {
+		if status, err := used.Status(ctx); err == nil && status.State == Deployed {
+			info.Reason = status.Reason
+		}
+	}
 	if alias := info.KeyPairAlias; alias != "" && info.Status != Error {
 		pair, _, err := s.core.artifact(ctx, nameOf{s.tenant, alias})
 		if errors.Is(err, errUnavailable) {
@@ -113,11 +139,21 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 	return info, nil
 }
 
+// used returns the client of an authorization code that is in memory, or nil.
+func (c *core) used(n nameOf) *authcode.Client {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if one := c.credentials[n]; one != nil {
+		return one.built.Load().code
+	}
+	return nil
+}
+
 // infoFrom tells about a record of an artifact, and the grant of the same name. err is why it cannot be read, or nil.
 func infoFrom(r driver.Record, err error, grant grantInfo, now time.Time) Info {
 	kept := readArtifactInfo(r.Info)
 	if err == nil && kept.Type == "" {
-		err = ErrUnreadable
+		err = damaged(r.Key, errors.New("it does not say what it is"))
 	}
 	info := Info{
 		Name: r.Name, Type: kept.Type, Status: Deployed, Description: kept.Description,

@@ -12,7 +12,7 @@ import (
 
 // OpenDir opens a store in a folder of encrypted files, which is made if it is not there. opts may be nil: then several
 // processes of one user can share the folder as it is. See package filestore for what it wants of the file system, and
-// Options.Keeper for where the key is.
+// Options.Keeper for where the key is. It waits for the disk and the Keeper: up to a minute.
 func OpenDir(dir string, opts *Options) (*Store, error) {
 	o := opts.withDefaults()
 	drv, err := filestore.Open(dir, nil)

@@ -32,8 +32,8 @@ type Options struct {
 	AllowInsecureHTTP bool
 
 	// PollInterval is how often a credential in use is compared with what is stored, so that another process's changes
-	// take effect. When a credential is used that was not compared for so long, it costs a read of the backend for each
-	// record that it is made of: its artifact, its key pair, its authorization. Default 1 second.
+	// take effect. When a credential is used that was not compared for three quarters of it, it costs a read of the
+	// backend for each record that it is made of: its artifact, its key pair, its authorization. Default 1 second.
 	PollInterval time.Duration
 
 	// RedirectURL is where people reach Store.CallbackHandler, for authorization codes that name no redirect URL of their

@@ -24,7 +24,7 @@ func (s *Store) RotateKeys(ctx context.Context) error {
 	var errs []error
 	for r, err := range s.drv.List(ctx, "", tenantKind) {
 		if r.Name == "" {
-			errs = append(errs, fmt.Errorf("credstore: RotateKeys: a tenant cannot be told: %w", err))
+			errs = append(errs, fmt.Errorf("credstore: RotateKeys: a tenant cannot be told: %w; restore it from a backup, or deploy in that tenant again, and call this again", err))
 			continue
 		}
 		tenants = append(tenants, r.Name)
@@ -32,8 +32,11 @@ func (s *Store) RotateKeys(ctx context.Context) error {
 	for _, tenant := range tenants {
 		for _, kind := range []string{artifactKind, grantKind} {
 			for r, err := range s.drv.List(ctx, tenant, kind) {
-				if err == nil {
+				switch {
+				case err == nil:
 					err = s.reseal(ctx, r.Key)
+				case errors.Is(err, driver.ErrDamaged):
+					err = damaged(r.Key, err)
 				}
 				errs = append(errs, err)
 			}

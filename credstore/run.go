@@ -2,6 +2,8 @@ package credstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"sync"
@@ -19,13 +21,17 @@ const (
 	runAtOnce, runBatch = 8, 100
 	// runPause is the least time between two renewals at one token service.
 	runPause = 100 * time.Millisecond
-	// runAgain is how long a credential is left alone whose renewal failed without a word in the store.
-	runAgain = 10 * time.Minute
+	// runAgain is how long a credential is left alone whose renewal failed without a word in the store, and runAgainGone one
+	// that there is not: what was authorized for it is a program's own (Store.Vault), or left over.
+	runAgain, runAgainGone = 10 * time.Minute, time.Hour
+	// runPatience is how long a backend may fail to tell what is due.
+	runPatience = time.Hour
 )
 
 // Run is the scheduled job: it renews the refresh tokens of all tenants before they end. It runs until ctx ends and returns
-// ctx.Err(), or until the store is closed: start it in a goroutine of its own, in as many processes as there are; each
-// renewal is made once. It reads what is due and nothing else, and is gentle to token services: at most eight renewals at
+// ctx.Err(), or until the store is closed, or until the backend has failed for an hour to tell what is due: report that
+// error, and start it again. Start it in a goroutine of its own, in as many processes as there are; each renewal is made
+// once. It reads what is due and nothing else, and is gentle to token services: at most eight renewals at
 // once, and a tenth of a second between two at one host. Failures are told by the hooks and by [Store.List], and tried again.
 func (s *Store) Run(ctx context.Context) error {
 	job := &job{core: s.core, failed: map[driver.Key]time.Time{}, hosts: map[string]time.Time{}}
@@ -36,6 +42,9 @@ func (s *Store) Run(ctx context.Context) error {
 			}
 			more = job.round(ctx)
 			s.running.Done()
+		}
+		if job.failing != nil && time.Since(job.failingSince) >= runPatience {
+			return fmt.Errorf("credstore: Run: for an hour it could not be told what is due: %w; start it again", job.failing)
 		}
 		next := time.NewTimer(runEvery - rand.N(runEvery/10)) // so that processes which start together do not stay together
 		select {
@@ -53,6 +62,9 @@ func (s *Store) Run(ctx context.Context) error {
 type job struct {
 	core *core
 
+	failing      error // why it cannot be told what is due; nil: it can
+	failingSince time.Time
+
 	mu     sync.Mutex
 	failed map[driver.Key]time.Time // until when to leave it alone
 	hosts  map[string]time.Time     // when the next request may be sent there
@@ -63,9 +75,13 @@ func (j *job) round(ctx context.Context) bool {
 	now := time.Now()
 	most := runBatch + j.leaveAlone(now)
 	due, err := j.core.drv.Due(ctx, grantKind, now, most)
-	if err != nil && len(due) == 0 { // else some cannot be read, and the others can be renewed
+	if err != nil && len(due) == 0 && !errors.Is(err, driver.ErrDamaged) { // else some cannot be read, and the others can be renewed
+		if ctx.Err() == nil {
+			j.note(err, now)
+		}
 		return false
 	}
+	j.failing = nil
 	rand.Shuffle(len(due), func(a, b int) { due[a], due[b] = due[b], due[a] }) // other processes do the same work
 	work := make(chan driver.Key)
 	var workers sync.WaitGroup
@@ -86,6 +102,14 @@ func (j *job) round(ctx context.Context) bool {
 	return len(due) == most && ctx.Err() == nil
 }
 
+// note notes that it could not be told what is due.
+func (j *job) note(err error, now time.Time) {
+	if j.failing == nil {
+		j.failingSince = now
+	}
+	j.failing = err
+}
+
 // renew renews the refresh token of a credential. What was authorized for a program's own configuration ([Store.Vault]) is
 // for that program to renew.
 func (j *job) renew(ctx context.Context, k driver.Key) {
@@ -98,8 +122,12 @@ func (j *job) renew(ctx context.Context, k driver.Key) {
 		_, err = client.Renew(ctx)
 	}
 	if err != nil {
+		pause := runAgain
+		if errors.Is(err, ErrNotFound) {
+			pause = runAgainGone
+		}
 		j.mu.Lock()
-		j.failed[k] = time.Now().Add(runAgain)
+		j.failed[k] = time.Now().Add(pause)
 		j.mu.Unlock()
 	}
 }
@@ -116,7 +144,7 @@ func (j *job) client(ctx context.Context, n nameOf) (client *authcode.Client, do
 	}
 	b, err := j.core.buildFor(ctx, n)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, n.failure(err)
 	}
 	if b.code == nil {
 		return nil, nil, n.failure(notOffered(b.artifact, "which no user authorizes"))

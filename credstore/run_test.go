@@ -167,7 +167,7 @@ func TestRunLeavesAloneWhatFails(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		p.backend.count()
 		time.Sleep(time.Hour)
-		require.InDelta(t, 6*(250+50*2), p.backend.count()["get"], 400, "each is tried every ten minutes")
+		require.InDelta(t, 250+6*50*2, p.backend.count()["get"], 200, "each is tried every ten minutes, or once an hour where there is none")
 
 		require.NoError(t, s.Deploy(t.Context(), &credstore.KeyPair{Name: "keys", PEM: pemOf(t, "signing")}))
 		time.Sleep(11 * time.Minute)
@@ -308,5 +308,58 @@ func TestRunWithoutABackend(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		require.Len(t, p.requests("refresh_token"), 1)
 		require.Equal(t, []outgrant.AuthorizationChange{outgrant.Authorized, outgrant.Refreshed}, p.changes())
+	})
+}
+
+// The backend fails for good, or only what is due is damaged.
+func TestRunTellsThatTheBackendFailsForGood(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t)
+		due := func(err error) {
+			p.backend.inject(func(_ context.Context, op string, _ driver.Key) error {
+				if op == "due" {
+					return err
+				}
+				return nil
+			})
+		}
+		ended := make(chan error, 1)
+		due(driver.ErrDamaged)
+		go func() { ended <- s.Run(t.Context()) }()
+		time.Sleep(30 * day)
+		due(errDisk)
+		time.Sleep(50 * time.Minute)
+		due(nil)
+		time.Sleep(2 * time.Minute)
+		due(errDisk)
+		time.Sleep(time.Hour)
+		require.Empty(t, ended)
+		time.Sleep(2 * time.Minute)
+		require.Len(t, ended, 1)
+		err := <-ended
+		require.ErrorIs(t, err, errDisk)
+		require.EqualError(t, err, "credstore: Run: for an hour it could not be told what is due: no space left on device; start it again")
+		p.show(err)
+	})
+}
+
+// A refresh token expiry that is deployed later holds for the refresh token that is there, also for one that nobody uses.
+func TestRunWithAnExpiryThatIsDeployedLater(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{RefreshTokenLifetime: 30 * day}, func(t *testing.T, p *place) {
+		s := p.open(t)
+		p.authorized(t, s, "MAILBOX")
+		require.Zero(t, p.infoOf(t, s, "MAILBOX").ExpiresOn)
+		issued := time.Now()
+		time.Sleep(5 * day)
+		require.NoError(t, s.Deploy(t.Context(), p.authorizationCode("MAILBOX", expiring(30))))
+		info := p.infoOf(t, s, "MAILBOX")
+		require.Equal(t, credstore.Deployed, info.Status)
+		require.WithinDuration(t, issued.Add(30*day), info.ExpiresOn, time.Second)
+		require.False(t, info.RenewalDue.IsZero())
+		defer running(t, s)()
+		time.Sleep(100 * day)
+		require.Equal(t, credstore.Deployed, p.infoOf(t, s, "MAILBOX").Status)
+		require.NoError(t, s.Deploy(t.Context(), p.authorizationCode("MAILBOX")))
+		require.Zero(t, p.infoOf(t, s, "MAILBOX").RenewalDue)
 	})
 }

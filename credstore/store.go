@@ -65,8 +65,8 @@ type nameOf struct{ tenant, name string }
 
 const openTimeout = time.Minute
 
-// Open opens a store on a backend, which it closes when it is closed. opts must have a Keeper. Where the backend is empty,
-// a key is made.
+// Open opens a store on a backend, which it closes when it is closed; if Open fails, drv stays open. opts must have a Keeper.
+// Where the backend is empty, a key is made. Open waits for the backend and the Keeper: up to a minute.
 func Open(drv driver.Store, opts *Options) (*Store, error) {
 	if drv == nil {
 		return nil, errors.New("credstore: Open: the driver is nil")
@@ -88,7 +88,8 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 }
 
 // Tenant returns the view of a tenant: its artifacts and no others. "" is the default tenant. It asks nobody; a tenant
-// exists when something is deployed in it.
+// exists when something is deployed in it. An id is any UTF-8 text without NUL, up to 1,024 bytes; with another one all
+// methods fail.
 func (s *Store) Tenant(id string) *Store { return &Store{core: s.core, tenant: id} }
 
 // Close waits until what is under way has ended, and closes the backend. A refresh is waited for until its tokens are
@@ -141,6 +142,14 @@ func waitAtMost(d time.Duration, wait *sync.WaitGroup) {
 	}
 }
 
+// begin is that of core, for a tenant that there can be.
+func (s *Store) begin() error {
+	if err := s.name("any").key(artifactKind).Check(); err != nil {
+		return fmt.Errorf("credstore: a tenant cannot be called that: %w", err)
+	}
+	return s.core.begin()
+}
+
 // begin lets something begin, unless the store is closed. Who is done calls running.Done.
 func (c *core) begin() error {
 	c.mu.RLock()
@@ -170,7 +179,7 @@ func (c *core) get(ctx context.Context, k driver.Key) (driver.Record, []byte, er
 	case errors.Is(err, driver.ErrNotFound):
 		return driver.Record{Key: k}, nil, err
 	case errors.Is(err, driver.ErrDamaged):
-		return driver.Record{Key: k}, nil, fmt.Errorf("credstore: %s %w: %w; restore it from a backup, or deploy it, and authorize it, again", k, ErrUnreadable, err)
+		return driver.Record{Key: k}, nil, damaged(k, err)
 	case err != nil:
 		return driver.Record{Key: k}, nil, unavailable(err)
 	}
@@ -179,6 +188,11 @@ func (c *core) get(ctx context.Context, k driver.Key) (driver.Record, []byte, er
 		err = unavailable(err)
 	}
 	return r, plain, err
+}
+
+// damaged says what to do about a record that is not what was written.
+func damaged(k driver.Key, err error) error {
+	return fmt.Errorf("credstore: %s %w: %w; restore it from a backup, or deploy it, and authorize it, again", k, ErrUnreadable, err)
 }
 
 // put seals a record and writes it in place of the one with the version ifVersion; "": of none.

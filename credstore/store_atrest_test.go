@@ -187,11 +187,22 @@ func requireNamedAndRepaired(t *testing.T, p *place, s *credstore.Store, bad dri
 	info, err := s.Info(t.Context(), bad.Name)
 	require.NoError(t, err)
 	assert.Equal(t, credstore.Error, info.Status, info.Reason)
-	assert.Contains(t, info.Reason, "cannot be read")
+	requireAdvice := func(reason string) {
+		t.Helper()
+		assert.Contains(t, reason, "cannot be read")
+		assert.Equal(t, 1, strings.Count(reason, "restore it from a backup, or deploy it, and authorize it, again"), reason)
+		assert.NotContains(t, reason, "delete")
+	}
+	requireAdvice(info.Reason)
 	p.show(info)
 	all, err := s.List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, all, 6)
+	for _, info := range all {
+		if info.Status == credstore.Error { // not all can be told without the secret
+			requireAdvice(info.Reason)
+		}
+	}
 	failing := func(s *credstore.Store, tenant string) (broken []string) {
 		for _, name := range []string{"CLIENT_ONE", "CLIENT_TWO", "MAILBOX_ONE", "MAILBOX_TWO", "PARAMETER_ONE", "PARAMETER_TWO"} {
 			var err error

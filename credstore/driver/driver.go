@@ -62,8 +62,8 @@ type Store interface {
 	Delete(ctx context.Context, k Key, ifVersion string) error
 
 	// List yields the records of a tenant and a kind, in no order, with Info and without Sealed. For a record that cannot
-	// be read it yields what it knows of its key, with an error, and goes on; an error with a zero key ends it. Records
-	// that are written meanwhile may be left out.
+	// be read it yields what it knows of its key, with an error, and goes on; an error with a zero key ends it. It need not
+	// notice that Sealed is damaged. Records that are written meanwhile may be left out.
 	List(ctx context.Context, tenant, kind string) iter.Seq2[Record, error]
 
 	// Due returns the keys of a kind, of all tenants, whose Due is set and not after before: the earliest first, and at

@@ -20,7 +20,7 @@
 // Below the folder are: records/, a file for each record, whose name begins with the record's; due/, an empty file for
 // each record that is due one day; locks/ and shards/, files that are locked and stay forever; and tmp/, what is being
 // written. A record that is damaged, or not where it belongs, is refused by name ([driver.ErrDamaged]), and the others stay
-// usable. Do not remove anything while a process uses the folder, and keep all of it together.
+// usable; a list notices that, too, but for the sealed part of a record where that has more than 32 KiB. Do not remove anything while a process uses the folder, and keep all of it together.
 package filestore
 
 import (

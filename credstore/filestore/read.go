@@ -65,7 +65,7 @@ func (s *Store) unread(at place, known driver.Key, err error) (driver.Record, er
 	case errors.Is(err, fs.ErrNotExist):
 		err = fmt.Errorf("filestore: %s: %w", what, driver.ErrNotFound)
 	case errors.Is(err, driver.ErrDamaged):
-		err = fmt.Errorf("filestore: %s cannot be used, the file %s is damaged (%w): delete the record and make it again", what, s.path(at.record()), err)
+		err = fmt.Errorf("filestore: %s cannot be used, the file %s is damaged: %w", what, s.path(at.record()), err)
 	default:
 		err = fmt.Errorf("filestore: cannot read %s in %s: %w%s", what, s.dir, err, advice(err))
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // A record's file is a line with the format and a checksum, a line of JSON, Info, and Sealed. The checksum is of the JSON
-// and Info, and the JSON has that of Sealed, so that a list need not read Sealed to know that it reads the truth.
+// and Info, and the JSON has that of Sealed, so that a list need not read much to know that it reads the truth.
 const format = "outgrant record 1 "
 
 const firstLineLen = len(format) + 2*sha256.Size + 1
@@ -63,8 +63,9 @@ func encode(r *driver.Record) ([]byte, error) {
 
 func firstLine(sum hash.Hash) string { return format + hex.EncodeToString(sum.Sum(nil)) + "\n" }
 
-// decode reads a record from a file of the given size, with or without Sealed. With an error comes the key, if the file
-// seems to have one: it may be wrong.
+// decode reads a record from a file of the given size, with or without Sealed. It tells also without that Sealed is
+// damaged, if it is no longer than the buffer, where it is anyway. With an error comes the key, if the file seems to have
+// one: it may be wrong.
 func decode(from io.Reader, size int64, sealed bool) (driver.Record, error) {
 	file := readers.Get().(*bufio.Reader)
 	file.Reset(from)
@@ -97,14 +98,21 @@ func decode(from io.Reader, size int64, sealed bool) (driver.Record, error) {
 	if string(first) != firstLine(sum) {
 		return driver.Record{Key: r.Key}, errDamaged
 	}
-	if !sealed {
+	var content []byte
+	switch {
+	case sealed:
+		r.Sealed = make([]byte, h.Sealed)
+		content = r.Sealed
+		_, err = io.ReadFull(file, content)
+	case h.Sealed <= longestHeader:
+		content, err = file.Peek(int(h.Sealed))
+	default:
 		return r, nil
 	}
-	r.Sealed = make([]byte, h.Sealed)
-	if _, err := io.ReadFull(file, r.Sealed); err != nil {
+	if err != nil {
 		return driver.Record{Key: r.Key}, readError(err)
 	}
-	if s := sha256.Sum256(r.Sealed); hex.EncodeToString(s[:]) != h.SealedSum {
+	if s := sha256.Sum256(content); hex.EncodeToString(s[:]) != h.SealedSum {
 		return driver.Record{Key: r.Key}, errDamaged
 	}
 	return r, nil
