@@ -59,10 +59,19 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	}
 	if a.Binding != c.binding {
 		s.State, s.Reason = Unauthorized, changedSince
-	} else if s.State == Deployed && c.notStored() != nil {
-		s.Reason = "the refresh token that came last could not be stored yet: it is in the memory of this process alone"
+	} else if pending := c.Pending(); s.State == Deployed && pending != "" {
+		s.Reason = pending
 	}
 	return s, nil
+}
+
+// Pending says, for people, that the refresh token that came last could not be stored yet; "" if it is stored. It asks
+// nobody. [Client.Status] says so, too.
+func (c *Client) Pending() string {
+	if c.notStored() == nil {
+		return ""
+	}
+	return "the refresh token that came last could not be stored yet: it is in the memory of this process alone"
 }
 
 const changedSince = "client id, URLs, user or scopes have changed since the credential was authorized: authorize again"

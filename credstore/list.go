@@ -43,7 +43,8 @@ type Info struct {
 
 // List returns the tenant's artifacts, by name. It opens no secret and asks no token service. An artifact that cannot be
 // read has the status Error; its name is "" if not even that can be told. What only shows when a secret is opened, such as
-// a record of another store, is told by [Store.Info].
+// a record of another store, is told by [Store.Info]. In the process that has a refresh token which could not be stored yet,
+// both say so.
 func (s *Store) List(ctx context.Context) ([]Info, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -59,6 +60,7 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	for _, a := range artifacts {
 		grant := grants[a.Name]
 		info := infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), now)
+		s.addPending(&info)
 		all = append(all, info)
 		pairs[info.Name] = pairs[info.Name] || info.Type == typeKeyPair
 	}
@@ -102,8 +104,7 @@ func (s *Store) each(ctx context.Context, kind string, take func(listedRecord)) 
 	return nil
 }
 
-// Info returns what there is to see of one artifact. In the process that has a refresh token which could not be stored yet,
-// it says so.
+// Info returns what there is to see of one artifact.
 func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 	n := s.name(name)
 	if err := s.begin(); err != nil {
@@ -122,11 +123,7 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 		err = grantErr
 	}
 	info := infoFrom(r, err, readGrantInfo(grant.Info), time.Now())
-	if used := s.used(n); used != nil && info.Status == Deployed {
-		if status, err := used.Status(ctx); err == nil && status.State == Deployed {
-			info.Reason = status.Reason
-		}
-	}
+	s.addPending(&info)
 	if alias := info.KeyPairAlias; alias != "" && info.Status != Error {
 		pair, _, err := s.core.artifact(ctx, nameOf{s.tenant, alias})
 		if errors.Is(err, errUnavailable) {
@@ -139,14 +136,17 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 	return info, nil
 }
 
-// used returns the client of an authorization code that is in memory, or nil.
-func (c *core) used(n nameOf) *authcode.Client {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if one := c.credentials[n]; one != nil {
-		return one.built.Load().code
+// addPending tells of a refresh token that is in the memory of this process alone.
+func (s *Store) addPending(info *Info) {
+	s.mu.RLock()
+	used := s.credentials[s.name(info.Name)]
+	s.mu.RUnlock()
+	if used == nil || info.Status != Deployed {
+		return
 	}
-	return nil
+	if code := used.built.Load().code; code != nil {
+		info.Reason = cmp.Or(code.Pending(), info.Reason)
+	}
 }
 
 // infoFrom tells about a record of an artifact, and the grant of the same name. err is why it cannot be read, or nil.

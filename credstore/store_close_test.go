@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -327,11 +328,15 @@ func TestCloseWhereItCannotBeStored(t *testing.T) {
 			return nil
 		})
 		p.token(t, src)
+		synctest.Wait() // the hook is called after callers have the token
 		require.Contains(t, p.changes(), outgrant.NotStored)
 		info, err := s.Info(t.Context(), "MAILBOX")
 		require.NoError(t, err)
 		require.Equal(t, credstore.Deployed, info.Status)
 		require.Contains(t, info.Reason, "could not be stored yet")
+		all, err := s.List(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, info.Reason, all[0].Reason)
 		info, err = p.open(t).Info(t.Context(), "MAILBOX")
 		require.NoError(t, err)
 		require.NotContains(t, info.Reason, "could not be stored yet", "others cannot know")
