@@ -6,7 +6,6 @@ package httpadapter
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,40 +45,20 @@ func New(src outgrant.TokenSource, opts *Options) (*Transport, error) {
 		opts = &Options{}
 	}
 	t := &Transport{outgrant.Transport{Source: src, Base: opts.Base, Origins: slices.Clone(opts.Origins), AllowInsecureHTTP: opts.AllowInsecureHTTP}}
-	switch {
-	case (opts.Users == nil) != (opts.User == nil):
-		return nil, errors.New("httpadapter: Users and User go together: set both or neither")
-	case src != nil && opts.Users != nil:
-		return nil, errors.New("httpadapter: both a source and Users: leave the source nil to act for users")
-	case src == nil && opts.Users == nil:
-		return nil, errors.New("httpadapter: the source is nil, and there are no Users")
-	}
-	err := adapters.HTTP.Check(src, opts.AnyGrant)
-	if opts.Users != nil {
-		t.inner.SourceFor = forUser(opts.Users, opts.User, opts.AnyGrant)
-		err = adapters.HTTP.CheckUsers(opts.Users, opts.AnyGrant)
-	}
+	find, err := adapters.HTTP.SourceFor(adapters.Sources{Source: src, Users: opts.Users, User: opts.User, AnyGrant: opts.AnyGrant})
 	if err != nil {
 		return nil, fmt.Errorf("httpadapter: %w", err)
 	}
-	return t, nil
-}
-
-func forUser(users outgrant.UserSource, userOf func(*http.Request) (string, error), anyGrant bool) func(*http.Request) (outgrant.TokenSource, error) {
-	return func(req *http.Request) (outgrant.TokenSource, error) {
-		user, err := userOf(req)
-		if err != nil {
-			return nil, fmt.Errorf("httpadapter: the user of the request: %w", err)
+	if opts.Users != nil {
+		t.inner.SourceFor = func(req *http.Request) (outgrant.TokenSource, error) {
+			_, src, err := find(req)
+			if err != nil {
+				return nil, fmt.Errorf("httpadapter: %w", err)
+			}
+			return src, nil
 		}
-		if user == "" { // whatever the source makes of it: never the technical client
-			return nil, fmt.Errorf("httpadapter: %w", outgrant.ErrUserRequired)
-		}
-		src := users.ForUser(user)
-		if err := adapters.HTTP.Check(src, anyGrant); err != nil {
-			return nil, fmt.Errorf("httpadapter: %w", err)
-		}
-		return src, nil
 	}
+	return t, nil
 }
 
 // RoundTrip sends req with a token, as described at [outgrant.Transport].

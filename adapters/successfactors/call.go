@@ -62,22 +62,22 @@ func (c below) RoundTrip(req *http.Request) (*http.Response, error) {
 	case c.src != nil:
 		out, unzip = c.outgoing(req)
 	case origin.Left(req):
-		out = bare(req)
+		out = origin.Bare(req)
 	}
 	resp, err := c.opts.Base.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
 	resp.Request, c.status = req, resp.StatusCode
-	cookies := resp.Cookies()
+	set := resp.Cookies()
 	resp.Header = maps.Clone(resp.Header)
 	resp.Header.Del("Set-Cookie")
 	if c.src == nil {
 		return resp, nil
 	}
-	c.keep(req.URL, cookies)
-	for _, cookie := range cookies {
-		c.hide(cookie.Value, shortestCookie)
+	c.keep(req.URL, set)
+	for _, cookie := range set {
+		c.hide(cookie.Value, secrettext.ShortestCookie)
 	}
 	if unzip {
 		decompress(resp)
@@ -96,9 +96,9 @@ func (c below) outgoing(req *http.Request) (out *http.Request, unzip bool) {
 	out.Header = maps.Clone(req.Header)
 	cookies := slices.Clone(out.Header["Cookie"]) // the caller's own
 	if session := c.session(); session != nil {
-		for _, cookie := range session.cookies(req.URL) {
+		for _, cookie := range session.For(req.URL) {
 			cookies = append(cookies, cookie.String())
-			c.hide(cookie.Value, shortestCookie)
+			c.hide(cookie.Value, secrettext.ShortestCookie)
 		}
 	}
 	if len(cookies) > 0 {
@@ -124,7 +124,7 @@ func (c *call) hide(secret string, shortest int) {
 func (c *call) present(resp *http.Response, out *http.Request) {
 	if c.src != nil && resp.StatusCode >= http.StatusBadRequest {
 		out = out.WithContext(context.WithValue(out.Context(), contextKey{}, known{
-			soap: c.adapter == adapters.SuccessFactorsSOAP, quotes: quoting(c.secrets),
+			soap: c.adapter == adapters.SuccessFactorsSOAP, quotes: secrettext.Quoting(c.secrets...),
 		}))
 	}
 	resp.Request = out
@@ -144,25 +144,3 @@ type known struct {
 }
 
 type contextKey struct{}
-
-// shortestCookie is the length of the shortest cookie that may be a secret: "true" would be found everywhere.
-const shortestCookie = 12
-
-// Of a secret that is longer than longestWhole only the beginning is looked for, which servers like to quote.
-const (
-	longestWhole = 96
-	beginning    = 48
-)
-
-// quoting returns a function that reports whether a text quotes one of the secrets.
-func quoting(secrets []string) func(string) bool {
-	return func(text string) bool {
-		return text != "" && slices.ContainsFunc(secrets, func(secret string) bool {
-			if len(secret) > longestWhole {
-				secret = secret[:beginning]
-			}
-			_, found := secrettext.Of(secret).In(text)
-			return found
-		})
-	}
-}

@@ -11,6 +11,8 @@ import (
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
 	"github.com/outgrant/outgrant/internal/bounded"
+	"github.com/outgrant/outgrant/internal/cookies"
+	"github.com/outgrant/outgrant/internal/replay"
 )
 
 // core is what a transport is made of.
@@ -20,7 +22,7 @@ type core struct {
 	actFor   func(*http.Request) (who, outgrant.TokenSource, error)
 	apiURL   *url.URL // without a slash at the end; nil: requests carry absolute URLs
 	origins  []string // nil: any
-	sessions *bounded.Map[sessionKey, *session]
+	sessions *bounded.Map[sessionKey, *cookies.Session]
 }
 
 // who a request acts for: a type, so that no user's name can be the technical user's.
@@ -50,14 +52,11 @@ func (c *core) set(users outgrant.UserSource) error {
 		return errors.New("MaxSessions, SessionIdleTime: must not be negative")
 	}
 	most, idle := cmp.Or(c.opts.MaxSessions, 10_000), cmp.Or(c.opts.SessionIdleTime, 30*time.Minute)
-	c.sessions = bounded.New[sessionKey, *session](most, idle, nil)
+	c.sessions = bounded.New[sessionKey, *cookies.Session](most, idle, nil)
 	if c.opts.Base == nil {
 		c.opts.Base = http.DefaultTransport
 	}
 	if err := c.setUsers(users); err != nil {
-		return err
-	}
-	if err := c.adapter.CheckUsers(users, c.opts.AnyGrant); err != nil {
 		return err
 	}
 	return c.setAPIURL()
@@ -75,24 +74,13 @@ func (c *core) setUsers(users outgrant.UserSource) error {
 	case c.opts.User == nil:
 		return errors.New("no User: set it to a function that names whom a request acts for, or set TechnicalUser")
 	}
+	find, err := c.adapter.SourceFor(adapters.Sources{Users: users, User: c.opts.User, AnyGrant: c.opts.AnyGrant})
 	c.actFor = func(req *http.Request) (who, outgrant.TokenSource, error) {
-		user, err := c.opts.User(req)
-		switch {
-		case err != nil:
-			return who{}, nil, fmt.Errorf("the user of the request: %w", err)
-		case user == "": // whatever the source makes of it: never the technical user
-			return who{}, nil, outgrant.ErrUserRequired
-		case len(user) > longestUser:
-			return who{}, nil, fmt.Errorf("the user of the request: the name has %d bytes, and at most %d are taken", len(user), longestUser)
-		}
-		src, err := c.checked(users.ForUser(user))
+		user, src, err := find(req)
 		return who{user: user}, src, err
 	}
-	return nil
+	return err
 }
-
-// longestUser bounds the names of users: what is longer is no name, and would be kept with its session.
-const longestUser = 1024
 
 func (c *core) setTechnicalUser(users outgrant.UserSource) error {
 	technical, ok := users.(interface {
@@ -102,24 +90,22 @@ func (c *core) setTechnicalUser(users outgrant.UserSource) error {
 		return fmt.Errorf("TechnicalUser: a %T has no technical user (no method ForTechnicalUser)", users)
 	}
 	c.actFor = func(*http.Request) (who, outgrant.TokenSource, error) {
-		src, err := c.checked(technical.ForTechnicalUser())
-		return who{technical: true}, src, err
+		src := technical.ForTechnicalUser()
+		if src == nil {
+			return who{}, nil, errors.New("the user source has no token source for its technical user")
+		}
+		return who{technical: true}, src, c.adapter.Check(src, c.opts.AnyGrant)
 	}
-	_, _, err := c.actFor(nil)
-	return err
-}
-
-func (c *core) checked(src outgrant.TokenSource) (outgrant.TokenSource, error) {
-	if src == nil {
-		return nil, errors.New("the user source has no token source for this user")
+	if _, _, err := c.actFor(nil); err != nil {
+		return err
 	}
-	return src, c.adapter.Check(src, c.opts.AnyGrant)
+	return c.adapter.CheckUsers(users, c.opts.AnyGrant)
 }
 
 func (c *core) roundTrip(req *http.Request) (*http.Response, error) {
 	out, err := c.resolved(req)
 	if err != nil {
-		closeBody(req)
+		replay.CloseBody(req)
 		return nil, fmt.Errorf("successfactors: %w", err)
 	}
 	call := &call{core: c, callers: req}
@@ -132,10 +118,4 @@ func (c *core) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	call.present(resp, out)
 	return resp, nil
-}
-
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outgrant/outgrant/internal/display"
 	"github.com/outgrant/outgrant/internal/retryafter"
+	"github.com/outgrant/outgrant/internal/secrettext"
 )
 
 // ODataError is an error answer of the OData API. Its texts are SuccessFactors' own, each as one line of bounded length;
@@ -85,7 +86,7 @@ const longestMessage = 8 << 10
 
 // knownOf returns what is known about an answer beside itself.
 func knownOf(resp *http.Response) (about known, host string) {
-	about.quotes = quoting(nil)
+	about.quotes = secrettext.Quoting()
 	if resp.Request == nil {
 		return about, ""
 	}
@@ -96,7 +97,7 @@ func knownOf(resp *http.Response) (about known, host string) {
 		about = ours
 	}
 	if _, credentials, _ := strings.Cut(resp.Request.Header.Get("Authorization"), " "); credentials != "" {
-		above, theirs := about.quotes, quoting([]string{credentials})
+		above, theirs := about.quotes, secrettext.Quoting(credentials)
 		about.quotes = func(text string) bool { return above(text) || theirs(text) }
 	}
 	return about, host

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/outgrant/outgrant/adapters"
+	"github.com/outgrant/outgrant/internal/readahead"
+	"github.com/outgrant/outgrant/internal/replay"
 )
 
 // isQuery reports whether a request changes nothing.
@@ -28,12 +30,12 @@ func queryOperation(name string) bool {
 
 // operation returns the local name of the element in the SOAP body, or "" if that cannot be read again.
 func operation(req *http.Request) (name string) {
-	body, err := replay(req)
-	if err != nil {
+	body, err := replay.Body(req)
+	if err != nil || body == nil {
 		return ""
 	}
 	defer body.Close()
-	text, _ := io.ReadAll(io.LimitReader(body, longestError))
+	text, _ := io.ReadAll(io.LimitReader(body, readahead.LongestError))
 	walkXML(text, func(path []string, _ string) {
 		if name == "" && len(path) > 2 && path[1] == "Body" {
 			name = path[2]

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+
+	"github.com/outgrant/outgrant/internal/readahead"
 )
 
 // problem is what an answer with an error status says. All of it is as the server wrote it, not fit to be shown.
@@ -28,7 +30,7 @@ var (
 // problemOf reads ahead what an answer with an error status says: an OData error or another one, in JSON or XML, or a
 // SOAP fault.
 func problemOf(resp *http.Response) (p problem) {
-	text := bytes.TrimSpace(readAhead(resp, longestError, longestWait).text(resp.Header, longestError))
+	text := bytes.TrimSpace(readahead.Read(resp, readahead.LongestError, readahead.LongestWait).Text(resp.Header, readahead.LongestError))
 	walk(text, p.leaf)
 	if len(text) > 0 && text[0] != '{' && text[0] != '<' { // a plain text
 		p.refusal = cmp.Or(p.refusal, refusalCode.FindString(bracketed.FindString(string(text))))

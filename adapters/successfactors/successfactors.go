@@ -25,6 +25,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
+	"github.com/outgrant/outgrant/internal/replay"
 )
 
 // Options of a transport. User or TechnicalUser is required.
@@ -117,7 +118,7 @@ func NewSOAP(users outgrant.UserSource, opts *Options) (*Transport, error) {
 // neither: it is the caller's own, or for errors and relative URLs a copy of it with the full URL.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.core == nil {
-		closeBody(req)
+		replay.CloseBody(req)
 		return nil, errors.New("successfactors: the Transport is empty: make it by NewOData or NewSOAP")
 	}
 	return t.core().roundTrip(req)

@@ -3,7 +3,6 @@ package successfactors
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,14 +78,4 @@ func (c *core) belowAPI(relative *url.URL) string {
 		path = rest
 	}
 	return strings.TrimLeft(path, "/")
-}
-
-// bare returns a copy without the caller's own credentials. An http.Client takes them off by the host alone, and the
-// host of a relative URL is none.
-func bare(req *http.Request) *http.Request {
-	out := req.WithContext(req.Context())
-	out.Header = maps.Clone(req.Header)
-	out.Header.Del("Authorization")
-	out.Header.Del("Cookie")
-	return out
 }

@@ -2,6 +2,7 @@
 package origin
 
 import (
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -23,6 +24,17 @@ func Left(req *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// Bare returns a copy of req without the caller's own credentials, for a request that was led away. An [http.Client] takes
+// some off, by the host alone, and not from a request whose URL had none.
+func Bare(req *http.Request) *http.Request {
+	out := req.WithContext(req.Context())
+	out.Header = maps.Clone(req.Header)
+	for _, name := range []string{"Authorization", "Cookie", "X-Csrf-Token"} {
+		out.Header.Del(name)
+	}
+	return out
 }
 
 func port(u *url.URL) string {

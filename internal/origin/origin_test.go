@@ -1,6 +1,7 @@
 package origin_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,4 +31,15 @@ func TestHost(t *testing.T) {
 	} {
 		require.Equal(t, want, origin.Host(raw), "%q", raw)
 	}
+}
+
+func TestBare(t *testing.T) {
+	t.Parallel()
+	req, err := http.NewRequest(http.MethodGet, "https://a.test", nil)
+	require.NoError(t, err)
+	for _, name := range []string{"Authorization", "Cookie", "X-CSRF-Token", "Accept"} {
+		req.Header.Set(name, "x")
+	}
+	require.Equal(t, http.Header{"Accept": {"x"}}, origin.Bare(req).Header)
+	require.Len(t, req.Header, 4)
 }
