@@ -38,6 +38,9 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 		if code := members["error"]; code != nil && code != "" {
 			failed.Code = o.code(text(code))
 			failed.Description = o.show(text(members["error_description"]), display.LongestDescription)
+			if object, ok := code.(map[string]any); ok {
+				failed.Code, failed.Description = c.cfg.objectCode(object), o.show(text(object["message"]), display.LongestDescription)
+			}
 			if failed.Code != "" {
 				return nil, failed
 			}
@@ -67,6 +70,15 @@ func (c *Client) read(resp *http.Response, o *outgoing, began time.Time) (*Answe
 		return nil, failed
 	}
 	return &Answer{RefreshToken: answer.RefreshToken}, failed
+}
+
+// objectCode returns the error code of an error that is an object, as Facebook's are; "" if it is not known.
+func (c *Config) objectCode(object map[string]any) string {
+	if transient, _ := object["is_transient"].(bool); transient {
+		return "temporarily_unavailable"
+	}
+	number, _ := object["code"].(float64)
+	return c.ObjectCodes[int(number)]
 }
 
 // granted reads the access token of a success (RFC 6749 5.1).

@@ -35,6 +35,9 @@ type Config struct {
 	// For errors without a member named error: the member that says what is wrong, and the codes by HTTP status.
 	ErrorMember string
 	ErrorCodes  map[int]string
+
+	// For errors that are objects, with a number as their code: the codes by number.
+	ObjectCodes map[int]string
 }
 
 // Client asks one token endpoint. It is safe for concurrent use.
