@@ -2,7 +2,7 @@
 //
 // CONFIG names a JSON file: ttl (seconds), clients (OpenID Connect registration metadata), scopes, resources (their
 // tokens are JWTs), accounts (claims by login; others have none), tls (key, cert and the ca of client certificates, in
-// PEM), saml (issuers, with their certificates in PEM, and the audience of their assertions; default: this server). PORT
+// PEM), xsuaa (applications by resource, whose tokens are as SAP's XSUAA makes them), saml (issuers, with their certificates in PEM, and the audience of their assertions; default: this server). PORT
 // is where to listen; default: a free port. It prints READY and its URL, and why it refused what it refused: its answers
 // do not tell.
 //
@@ -37,6 +37,7 @@ const provider = new Provider(issuer, {
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ ...config.accounts?.[id], sub: id }) }),
   pkce: { required: () => true },
   rotateRefreshToken: true,
+  formats: { customizers: { jwt: asXSUAA } },
   ttl: { AccessToken: config.ttl, ClientCredentials: config.ttl },
   routes: { token: '/oauth/token' }, // where SAP's are
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
@@ -73,6 +74,18 @@ const refreshes = countRefreshes(provider);
 registerSAML2Bearer(provider, {
   audience: issuer, ...config.saml, recipient: `${issuer}/oauth/token`, scopes: config.scopes,
 });
+
+// asXSUAA makes the tokens of an application what SAP's validator and CAP expect of XSUAA.
+function asXSUAA(ctx, token, { payload }) {
+  const application = config.xsuaa?.[payload.aud];
+  if (!application) return;
+  payload.aud = [`sb-${application}`, application];
+  payload.cid = payload.client_id;
+  payload.azp = payload.client_id;
+  payload.zid = 'peers';
+  payload.scope = (payload.scope ?? '').split(' ').map((scope) => `${application}.${scope}`);
+  payload.grant_type = 'client_credentials';
+}
 
 function signingKey() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

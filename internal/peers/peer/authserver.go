@@ -18,6 +18,7 @@ type AuthServerOptions struct {
 	Scopes        []string
 	Accounts      map[string]map[string]any // claims of users by their login; others have none
 	Resources     []string                  // RFC 8707; their tokens are JWTs, all others are opaque
+	XSUAA         map[string]string         // applications by resource; their tokens are as those of SAP's XSUAA
 	PKI           *PKI                      // of the server and its clients; default a new one
 	IdPs          []IdP                     // whose assertions the server takes (RFC 7522)
 	SAMLAudience  string                    // of these assertions; default the server's Issuer
@@ -58,6 +59,7 @@ func StartAuthServer(tb testing.TB, opts AuthServerOptions) *AuthServer {
 		"scopes":    append([]string{}, opts.Scopes...),
 		"accounts":  opts.Accounts,
 		"resources": append([]string{}, opts.Resources...),
+		"xsuaa":     opts.XSUAA,
 		"saml":      saml,
 		"tls":       map[string]string{"key": KeyPEM(tb, certificate), "cert": ChainPEM(certificate), "ca": ChainPEM(s.PKI.Root)},
 	})

@@ -13,7 +13,8 @@ import (
 var ready = regexp.MustCompile(`(?m)^READY (\S+)\n`)
 
 // startNode starts the server.mjs of a folder of this module with a configuration, waits until it listens, and returns
-// its URL. It skips the test if something that the folder's package.json names is not installed.
+// its URL. It skips the test if something that the folder's package.json names is not installed. That may be a Node.js of
+// its own, which is used then.
 func startNode(tb testing.TB, dir string, config any) (p *process, url string) {
 	tb.Helper()
 	node, dir := Program(tb, "node"), folder(tb, dir)
@@ -37,6 +38,9 @@ func startNode(tb testing.TB, dir string, config any) (p *process, url string) {
 	file := filepath.Join(tb.TempDir(), "config.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		tb.Fatal(err)
+	}
+	if wants.Dependencies["node"] != "" {
+		node = filepath.Join(dir, "node_modules", "node", "bin", "node")
 	}
 	cmd := exec.Command(node, filepath.Join(dir, "server.mjs"))
 	cmd.Env = append(os.Environ(), "CONFIG="+file, "PORT=0")
