@@ -5,6 +5,10 @@
 //
 //   - the receiver knows your program by a client id and a secret, a certificate or a key, or you have an SAP service
 //     key: package clientcredentials.
+//   - the receiver shall see the user who called: package samlbearer.
+//   - a person authorizes it in a browser, once: package authcode.
+//   - you have many credentials, or operators who know the secrets: package credstore, which has all of these by name.
+//   - Twitter or Facebook: package socialoauth.
 //   - you have a golang.org/x/oauth2 source: [FromOAuth2], and [Cached] around it.
 //   - you write a source of your own: a [TokenSourceFunc], and [Cached] around it.
 //

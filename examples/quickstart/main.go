@@ -4,7 +4,7 @@
 //
 // needs no account: it starts a token service and a receiver on this machine and shows what happens to calls while
 // tokens end, are rejected, and the token service is down, to calls as the user of each request, and to credentials that are
-// kept by name in an encrypted folder, one of them authorized by a user.
+// kept by name in an encrypted folder, one of them authorized by a user; and calls of an OData service and of Twitter.
 //
 //	go run ./examples/quickstart -service-key key.json -get URL
 //
@@ -51,5 +51,8 @@ func run(ctx context.Context, serviceKey, key, get string) error {
 	if err := actForUsers(ctx); err != nil {
 		return err
 	}
-	return keepCredentials(ctx)
+	if err := keepCredentials(ctx); err != nil {
+		return err
+	}
+	return callReceivers(ctx)
 }
