@@ -6,7 +6,6 @@
 package facebook
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +13,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
 	"github.com/outgrant/outgrant/internal/graphapi"
 	"github.com/outgrant/outgrant/internal/origin"
+	"github.com/outgrant/outgrant/internal/replay"
 	"github.com/outgrant/outgrant/internal/restcall"
 )
 
@@ -70,9 +69,9 @@ func New(src outgrant.TokenSource, opts *Options) (*Transport, error) {
 	if err := adapters.Facebook.Check(src, opts.AnyGrant); err != nil {
 		return nil, fmt.Errorf("facebook: %w", err)
 	}
-	base, err := url.Parse(strings.TrimRight(cmp.Or(opts.BaseURL, graphapi.URL), "/"))
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || (base.Scheme != "https" && base.Scheme != "http") {
-		return nil, errors.New("facebook: BaseURL: must be like https://graph.facebook.com")
+	base, err := restcall.BaseURL(opts.BaseURL, graphapi.URL)
+	if err != nil {
+		return nil, fmt.Errorf("facebook: BaseURL: %w", err)
 	}
 	if !opts.AllowInsecureHTTP && !origin.Secure(base) {
 		return nil, fmt.Errorf("facebook: BaseURL: %s: %w", origin.Clean(base), outgrant.ErrInsecureURL)
@@ -87,9 +86,7 @@ var errEmpty = errors.New("facebook: the Transport is empty: make it by New")
 // RoundTrip sends req, authorized, as described at [outgrant.Transport].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.core == nil {
-		if req.Body != nil {
-			_ = req.Body.Close()
-		}
+		replay.CloseBody(req)
 		return nil, errEmpty
 	}
 	return t.core().inner.RoundTrip(req)

@@ -6,7 +6,6 @@
 package twitter
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +13,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
 	"github.com/outgrant/outgrant/internal/origin"
+	"github.com/outgrant/outgrant/internal/replay"
 	"github.com/outgrant/outgrant/internal/restcall"
 )
 
@@ -67,9 +66,9 @@ func New(src outgrant.TokenSource, opts *Options) (*Transport, error) {
 	if err := adapters.Twitter.Check(src, opts.AnyGrant); err != nil {
 		return nil, fmt.Errorf("twitter: %w", err)
 	}
-	base, err := url.Parse(strings.TrimRight(cmp.Or(opts.BaseURL, "https://api.x.com"), "/"))
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || (base.Scheme != "https" && base.Scheme != "http") {
-		return nil, errors.New("twitter: BaseURL: must be like https://api.x.com")
+	base, err := restcall.BaseURL(opts.BaseURL, "https://api.x.com")
+	if err != nil {
+		return nil, fmt.Errorf("twitter: BaseURL: %w", err)
 	}
 	if !opts.AllowInsecureHTTP && !origin.Secure(base) {
 		return nil, fmt.Errorf("twitter: BaseURL: %s: %w", origin.Clean(base), outgrant.ErrInsecureURL)
@@ -84,9 +83,7 @@ var errEmpty = errors.New("twitter: the Transport is empty: make it by New")
 // RoundTrip sends req, authorized, as described at [outgrant.Transport].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.core == nil {
-		if req.Body != nil {
-			_ = req.Body.Close()
-		}
+		replay.CloseBody(req)
 		return nil, errEmpty
 	}
 	return t.core().inner.RoundTrip(req)

@@ -3,6 +3,7 @@ package restcall
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/outgrant/outgrant/internal/origin"
 	"github.com/outgrant/outgrant/internal/withheld"
@@ -117,4 +119,13 @@ func (n noting) CloseIdleConnections() {
 	if c, ok := n.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
+}
+
+// BaseURL returns the URL of a service: raw, or byDefault if that is "". It has neither query nor user, and no slash at its end.
+func BaseURL(raw, byDefault string) (*url.URL, error) {
+	base, err := url.Parse(strings.TrimRight(cmp.Or(raw, byDefault), "/"))
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || (base.Scheme != "https" && base.Scheme != "http") {
+		return nil, fmt.Errorf("must be like %s", byDefault)
+	}
+	return base, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/internal/display"
 	"github.com/outgrant/outgrant/internal/secrettext"
+	"github.com/outgrant/outgrant/internal/withheld"
 )
 
 // outgoing is what is sent, and what of it must not come back in an error.
@@ -55,13 +56,13 @@ var (
 	longBase64 = regexp.MustCompile("[A-Za-z0-9+/]{64}")
 )
 
-const withheld = "(not shown: it quotes a secret)"
+const notShown = "(not shown: it quotes a secret)"
 
 // show makes a text of the token service fit to be shown: one line, not long, and nothing if it quotes a secret.
 func (o *outgoing) show(text string, most int) string {
 	text = text[:min(len(text), 8*most)] // more would not be seen, and takes long to look through
 	if o.quotes(text) {
-		return withheld
+		return notShown
 	}
 	return display.Line(text, most)
 }
@@ -81,15 +82,5 @@ func (o *outgoing) scrub(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
-	return &cause{o.show(err.Error(), 500), func() error { return err }}
+	return withheld.Cause(o.show(err.Error(), 500), err)
 }
-
-// cause is an error that is known for what it is but prints its text alone, in whatever way it is printed.
-type cause struct {
-	text     string
-	original func() error // a function, where fmt does not look
-}
-
-func (c *cause) Error() string        { return c.text }
-func (c *cause) Is(target error) bool { return errors.Is(c.original(), target) }
-func (c *cause) As(target any) bool   { return errors.As(c.original(), target) }

@@ -70,10 +70,14 @@ func (s Secrets) Error(err error) error {
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
-	return &cause{s.Line(err.Error(), 500), func() error { return err }}
+	return Cause(s.Line(err.Error(), 500), err)
 }
 
-// cause is an error that prints its text alone, in whatever way it is printed.
+// Cause returns an error that is known for what err is, but prints the text alone, in whatever way it is printed.
+func Cause(text string, err error) error {
+	return &cause{text, func() error { return err }}
+}
+
 type cause struct {
 	text     string
 	original func() error // a function, where fmt does not look
