@@ -46,7 +46,7 @@ func (c *core) newCall(callers *http.Request) *call {
 	return next
 }
 
-// end gives the call away.
+// end gives the call away, unless the Base panicked.
 func (c *call) end() {
 	c.ofCall = ofCall{}
 	c.calls.Put(c)
@@ -84,13 +84,15 @@ func (b *below) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *call) send(req *http.Request, csrf string) (*http.Response, error) {
 	if s := c.session(); s != nil {
 		if line := s.cookies.Header(req.URL); line != nil {
-			setCookies(req.Header, line)
+			if own, _ := put(req.Header, c.callers.Header, "Cookie", line); len(own) > 0 {
+				req.Header["Cookie"] = []string{strings.Join(own, "; ") + "; " + line[0]}
+			}
 		}
 	}
 	if csrf != "" {
 		req.Header[csrfHeader] = []string{csrf}
 	}
-	c.version.set(req.Header)
+	c.version.set(req.Header, c.callers.Header)
 	if c.last != nil {
 		c.earlier = append(c.earlier, secretsIn(c.last)...)
 	}
@@ -110,14 +112,6 @@ func (c *call) send(req *http.Request, csrf string) (*http.Response, error) {
 		withoutCookies(resp)
 	}
 	return resp, nil
-}
-
-// setCookies sets the session's cookies beside the request's own.
-func setCookies(header http.Header, line []string) {
-	if own := header["Cookie"]; len(own) > 0 {
-		line = []string{strings.Join(own, "; ") + "; " + line[0]}
-	}
-	header["Cookie"] = line
 }
 
 // change sends a change with the session's CSRF token, and once more with another if that is required.
@@ -162,7 +156,8 @@ func (c *call) change(req *http.Request) (*http.Response, error) {
 // present makes the answer one to the caller's request.
 func (c *call) present(resp *http.Response) {
 	resp.Request = c.callers
-	if resp.StatusCode >= http.StatusBadRequest || strings.HasSuffix(c.callers.URL.Path, "/$batch") { // there may be errors inside
+	batch := c.callers.Method == http.MethodPost && strings.HasSuffix(c.callers.URL.Path, "/$batch")
+	if batch || resp.StatusCode >= http.StatusBadRequest { // there may be errors inside
 		quotes := secrettext.Quoting(append(c.earlier, secretsIn(c.last)...)...)
 		resp.Request = c.callers.WithContext(context.WithValue(c.callers.Context(), contextKey{}, known{quotes}))
 	}

@@ -107,17 +107,16 @@ func (c *core) roundTrip(req *http.Request) (*http.Response, error) {
 		return c.sendBare(req, req)
 	}
 	call := c.newCall(req)
-	defer call.end()
 	out := c.renamed(req)
 	resp, err := call.bearer.RoundTrip(out)
 	if err == nil && c.opts.MaxRetryAfter > 0 {
 		resp, err = call.repeat(out, resp)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		call.present(resp)
 	}
-	call.present(resp)
-	return resp, nil
+	call.end()
+	return resp, err
 }
 
 // sendBare sends a request that is given nothing, and keeps nothing of its answer.

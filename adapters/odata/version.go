@@ -17,13 +17,24 @@ var (
 	v4 = version{[2]string{"Odata-Version", "Odata-Maxversion"}, []string{"4.0"}}
 )
 
-// set sets the version where the request does not say one.
-func (v *version) set(header http.Header) {
+// set sets the version where the caller's request does not say one.
+func (v *version) set(header, callers http.Header) {
 	for _, name := range v.names {
-		if _, says := header[name]; !says {
-			header[name] = v.value
+		if own, says := put(header, callers, name, v.value); says {
+			header[name] = own
 		}
 	}
+}
+
+// put sets a value, and returns what the caller's header has in its place. That is looked for only if there was one at all:
+// a look costs as much as setting the value, and a read is to cost little more than its request.
+func put(header, callers http.Header, name string, value []string) (own []string, says bool) {
+	before := len(header)
+	header[name] = value
+	if len(header) == before {
+		own, says = callers[name]
+	}
+	return own, says
 }
 
 // changes reports whether a request with the method may change something. "" is GET.
