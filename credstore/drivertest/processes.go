@@ -179,6 +179,20 @@ func killedWaiter(b *bench) {
 	b.unlock(b.lock(b.store, k))
 }
 
+// settled returns the record when what its writer had asked for is done: a server goes on with that after the writer's end.
+func (b *bench) settled(k driver.Key) driver.Record {
+	b.Helper()
+	r := b.get(k)
+	for {
+		time.Sleep(20 * time.Millisecond)
+		next := b.get(k)
+		if next.Version == r.Version {
+			return r
+		}
+		r = next
+	}
+}
+
 func killedWriter(b *bench) {
 	k := b.key("n")
 	b.create(numbered(k, 0))
@@ -200,7 +214,7 @@ func killedWriter(b *bench) {
 		}
 		p.end()
 
-		r := b.get(k)
+		r := b.settled(k)
 		n, err := numberOf(r)
 		if err != nil {
 			b.Fatalf("after its writer was killed: %v", err)

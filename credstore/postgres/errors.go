@@ -1,0 +1,41 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What the database may say (PostgreSQL, appendix A).
+const (
+	lockNotAvailable      = "55P03"
+	insufficientPrivilege = "42501"
+	readOnly              = "25006"
+	undefinedTable        = "42P01"
+	invalidSchema         = "3F000"
+)
+
+// sqlState returns what the database said, as the usual drivers tell it; "" if it did not come to that.
+func sqlState(err error) string {
+	var told interface{ SQLState() string }
+	if errors.As(err, &told) {
+		return told.SQLState()
+	}
+	return ""
+}
+
+// failure says what could not be done, and what to do about it; nil if there is no error.
+func failure(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	advice := ""
+	switch sqlState(err) {
+	case insufficientPrivilege:
+		advice = "; the role lacks a right: grant it USAGE of the schema and SELECT, INSERT, UPDATE and DELETE of its tables record and lock"
+	case readOnly:
+		advice = "; the database takes no writes: connect to the primary server, with a role that may write"
+	case undefinedTable, invalidSchema:
+		advice = "; the schema is not there: call Migrate first"
+	}
+	return fmt.Errorf("postgres: cannot %s: %w%s", what, err, advice)
+}
