@@ -15,11 +15,16 @@ type node struct {
 	kids       []*node
 }
 
-// parse reads a document, whatever its content type says. What is broken ends early.
+// deepest is how many levels of a JSON document are read.
+const deepest = 1000
+
+// parse reads a document, whatever its content type says. What is broken, or longer than what is read of it, ends early.
 func parse(text []byte) *node {
 	t := tree{open: []*node{{}}}
-	if json.Valid(text) { // which also bounds how deep it is
-		t.readJSON(text)
+	if text = bytes.TrimSpace(text); bytes.HasPrefix(text, []byte("{")) {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		t.readJSON(decoder)
 	} else {
 		t.readXML(text)
 	}
@@ -65,33 +70,37 @@ func (t *tree) end() {
 	t.open = t.open[:len(t.open)-1]
 }
 
-// readJSON reads a text that is valid: there are no errors.
-func (t *tree) readJSON(text []byte) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	t.readValue(decoder)
-}
-
-func (t *tree) readValue(decoder *json.Decoder) {
-	token, _ := decoder.Token()
+// readJSON reads a value, and reports whether there may be more.
+func (t *tree) readJSON(decoder *json.Decoder) bool {
+	token, err := decoder.Token()
+	if err != nil || len(t.open) > deepest {
+		return false
+	}
 	switch token := token.(type) {
 	case json.Delim:
 		for decoder.More() {
 			name := ""
 			if token == '{' {
-				key, _ := decoder.Token()
+				key, err := decoder.Token()
+				if err != nil {
+					return false
+				}
 				name = local(key.(string))
 			}
 			t.begin(name)
-			t.readValue(decoder)
+			more := t.readJSON(decoder)
 			t.end()
+			if !more {
+				return false
+			}
 		}
-		_, _ = decoder.Token() // the end
+		_, err = decoder.Token() // the end
 	case string:
 		t.write(token)
 	case json.Number:
 		t.write(token.String())
 	}
+	return err == nil
 }
 
 // local returns a JSON name without what is before it in the names of control information, such as odata.error (V3).

@@ -3,6 +3,7 @@ package cookies
 
 import (
 	"maps"
+	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -23,9 +24,21 @@ type Session struct {
 	jar *cookiejar.Jar
 
 	mu   sync.Mutex
-	kept map[[2]string]time.Time // what is in the jar, by name and path, and when it ends; a jar knows no bounds
+	kept map[id]cookie // what is in the jar, which knows no bounds
+	sets uint64        // how many there were
 
 	line atomic.Pointer[line] // the last one made; nil: none since something was kept
+}
+
+// id is what a cookie is replaced by.
+type id struct{ name, path string }
+
+// cookie is what is known of one in the jar.
+type cookie struct {
+	set   *http.Cookie
+	by    *url.URL
+	since uint64    // its place in the order of sets
+	ends  time.Time // zero: it does not
 }
 
 // line is a header as it was made for a path.
@@ -39,7 +52,7 @@ type line struct {
 // New returns a session without cookies.
 func New() *Session {
 	jar, _ := cookiejar.New(nil) // without options it does not fail
-	return &Session{jar: jar, kept: map[[2]string]time.Time{}}
+	return &Session{jar: jar, kept: map[id]cookie{}}
 }
 
 // For returns what a request to u is to carry.
@@ -54,13 +67,13 @@ func (s *Session) Header(u *url.URL) []string {
 	defer s.mu.Unlock()
 	l := &line{path: strings.Clone(u.Path), anyOne: true}
 	now := time.Now()
-	for id, ends := range s.kept {
-		if !ends.IsZero() && !ends.After(now) { // the jar knows, too
+	for id, c := range s.kept {
+		if c.ended(now) { // the jar knows, too
 			continue
 		}
-		l.anyOne = l.anyOne && id[1] == "/"
-		if !ends.IsZero() && (l.ends.IsZero() || ends.Before(l.ends)) {
-			l.ends = ends
+		l.anyOne = l.anyOne && id.path == "/"
+		if !c.ends.IsZero() && (l.ends.IsZero() || c.ends.Before(l.ends)) {
+			l.ends = c.ends
 		}
 	}
 	var text strings.Builder
@@ -77,25 +90,54 @@ func (s *Session) Header(u *url.URL) []string {
 	return l.header
 }
 
-// Keep keeps what an answer from u sets. A session that is full takes no more.
+// Keep keeps what an answer from u sets. In a session that is full, the cookie goes that was set the longest ago.
 func (s *Session) Keep(u *url.URL, set []*http.Cookie) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.line.Store(nil)
 	now := time.Now()
-	maps.DeleteFunc(s.kept, func(_ [2]string, ends time.Time) bool { return !ends.IsZero() && !ends.After(now) })
+	maps.DeleteFunc(s.kept, func(_ id, c cookie) bool { return c.ended(now) })
 	for _, c := range set {
-		id, ends := [2]string{c.Name, c.Path}, c.Expires
-		if c.MaxAge != 0 {
-			ends = now.Add(time.Duration(c.MaxAge) * time.Second)
+		if len(c.Name)+len(c.Value)+len(c.Path)+len(c.Domain) <= longest {
+			s.keep(u, c, now)
 		}
-		_, known := s.kept[id]
-		if len(c.Name)+len(c.Value)+len(c.Path)+len(c.Domain) > longest || !known && len(s.kept) >= most {
-			continue
-		}
-		if s.kept[id] = ends; !ends.IsZero() && !ends.After(now) { // it is taken back
-			delete(s.kept, id)
-		}
-		s.jar.SetCookies(u, []*http.Cookie{c})
 	}
 }
+
+func (s *Session) keep(u *url.URL, set *http.Cookie, now time.Time) {
+	s.sets++
+	c := cookie{set: set, by: &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}, since: s.sets, ends: set.Expires}
+	if set.MaxAge != 0 {
+		c.ends = now.Add(time.Duration(min(set.MaxAge, math.MaxInt32)) * time.Second)
+	}
+	id := id{set.Name, set.Path}
+	if !strings.HasPrefix(id.path, "/") { // RFC 6265 5.1.4
+		id.path = u.Path[:max(strings.LastIndex(u.Path, "/"), 0)]
+	}
+	delete(s.kept, id)
+	s.jar.SetCookies(u, []*http.Cookie{set})
+	if c.ended(now) { // it is taken back
+		return
+	}
+	if len(s.kept) >= most {
+		s.forgetOldest()
+	}
+	s.kept[id] = c
+}
+
+// forgetOldest takes a cookie out of the jar by setting it once more, as one that has ended.
+func (s *Session) forgetOldest() {
+	var oldest id
+	for id, c := range s.kept {
+		if last, some := s.kept[oldest]; !some || c.since < last.since {
+			oldest = id
+		}
+	}
+	c := s.kept[oldest]
+	delete(s.kept, oldest)
+	ended := *c.set
+	ended.MaxAge = -1
+	s.jar.SetCookies(c.by, []*http.Cookie{&ended})
+}
+
+func (c cookie) ended(now time.Time) bool { return !c.ends.IsZero() && !c.ends.After(now) }

@@ -76,11 +76,43 @@ func TestBounds(t *testing.T) {
 	t.Parallel()
 	s := cookies.New()
 	for n := range 70 {
-		s.Keep(at("/"), []*http.Cookie{{Name: fmt.Sprint("c", n), Value: "x", Path: "/"}, {Name: "long", Value: strings.Repeat("x", 5000), Path: "/"}})
+		s.Keep(at("/deep/er/"), []*http.Cookie{{Name: fmt.Sprint("c", n), Value: "x", Path: []string{"/", "", "/deep"}[n%3]}, {Name: "long", Value: strings.Repeat("x", 5000), Path: "/"}})
+		s.Keep(at("/"), []*http.Cookie{{Name: "renewed", Value: "x", Path: "/"}, {Name: "gone", Path: "/", MaxAge: -1}})
 	}
-	got := header(t, s, "/")
+	got := header(t, s, "/deep/er/")
 	require.Equal(t, 50, strings.Count(got, "="))
 	require.NotContains(t, got, "long")
+	require.Contains(t, got, "renewed")
+	require.Contains(t, got, "c69=")
+	require.Contains(t, got, "c21=")
+	require.NotContains(t, got, "c20=", "the oldest goes")
+}
+
+// TestBoundsOfOneName: the same name in many folders is many cookies.
+func TestBoundsOfOneName(t *testing.T) {
+	t.Parallel()
+	s := cookies.New()
+	for n := range 70 {
+		s.Keep(at(fmt.Sprintf("/%d/x", n)), []*http.Cookie{{Name: "c", Value: "x"}})
+	}
+	require.Empty(t, header(t, s, "/19/x"))
+	require.Equal(t, "c=x", header(t, s, "/20/x"))
+	require.Equal(t, "c=x", header(t, s, "/69/x"))
+}
+
+// TestEndedMakesRoom: what has ended goes before what is the oldest.
+func TestEndedMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := cookies.New()
+		s.Keep(at("/"), []*http.Cookie{{Name: "oldest", Value: "x", Path: "/"}})
+		for n := range 49 {
+			s.Keep(at("/"), []*http.Cookie{{Name: fmt.Sprint("c", n), Value: "x", Path: "/", MaxAge: 1}})
+		}
+		time.Sleep(time.Second)
+		s.Keep(at("/"), []*http.Cookie{{Name: "new", Value: "x", Path: "/"}})
+		require.Equal(t, "oldest=x; new=x", header(t, s, "/"))
+	})
 }
 
 // TestHeaderIsMadeOnce also where cookies were taken back or have ended.
