@@ -74,6 +74,7 @@ type oauth1Records struct {
 	access   map[string]OAuth1Token // by token
 	pending  map[string]*requestToken
 	nonces   map[string]time.Time // when they were used, by consumer, token, timestamp and nonce
+	purgeAt  int                  // how many there are when the old ones are forgotten
 	refusals []string
 	accepted int
 	deny     bool
@@ -324,7 +325,10 @@ func (o *OAuth1) refuse(w http.ResponseWriter, err error) {
 func (o *OAuth1) once(params map[string]string, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	maps.DeleteFunc(o.nonces, func(_ string, at time.Time) bool { return now.Sub(at) > 2*o.opts.ClockSkew+time.Minute })
+	if len(o.nonces) >= o.purgeAt {
+		maps.DeleteFunc(o.nonces, func(_ string, at time.Time) bool { return now.Sub(at) > 2*o.opts.ClockSkew+time.Minute })
+		o.purgeAt = max(2*len(o.nonces), 1000)
+	}
 	key := strings.Join([]string{params["oauth_consumer_key"], params["oauth_token"], params["oauth_timestamp"], params["oauth_nonce"]}, "\x00")
 	if _, used := o.nonces[key]; used {
 		return false

@@ -91,6 +91,10 @@ func Facebook(keys FacebookKeys) (*FacebookSource, error) {
 
 // FacebookFrom returns a source that uses the secure parameters that p has under the aliases. They are read now, and again
 // for each request. Its error names each alias that does not exist or holds no key, and matches p's errors.
+//
+// When an access token ends is nothing that a secure parameter says: it is used until Facebook refuses it, and its Expiry is
+// zero, also where it came from [FacebookSource.LongLived] before a restart. Call that at the start to know: it takes a
+// long-lived token, too. Graph's debug_token would tell as well, but it wants the token in a URL, where none belongs.
 func FacebookFrom(ctx context.Context, p Parameters, a FacebookAliases) (*FacebookSource, error) {
 	keys := func(ctx context.Context) (facebookKeys, error) {
 		var k facebookKeys

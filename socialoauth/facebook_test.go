@@ -95,6 +95,36 @@ func TestDeployedTokenPrevails(t *testing.T) {
 	require.NotEqual(t, long.AccessToken, token.AccessToken)
 }
 
+// TestEndOfDeployedToken is not known after a restart, until Graph is asked again.
+func TestEndOfDeployedToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, graph := newParameters(), oauthtest.NewGraph(nil)
+		a := facebookAliases
+		a.HTTPClient = &http.Client{Transport: oauthtest.HandlerTransport(graph)}
+		start := func() *socialoauth.FacebookSource {
+			src, err := socialoauth.FacebookFrom(t.Context(), p, a)
+			require.NoError(t, err)
+			return src
+		}
+		long, err := start().LongLived(t.Context())
+		require.NoError(t, err)
+		p.set("fb-token", long.AccessToken)
+		time.Sleep(24 * time.Hour)
+		src := start()
+		token, err := src.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, long.AccessToken, token.AccessToken)
+		require.Zero(t, token.Expiry)
+		again, err := src.LongLived(t.Context())
+		require.NoError(t, err)
+		require.False(t, again.Expiry.IsZero())
+		time.Sleep(time.Until(again.Expiry))
+		_, err = src.Token(t.Context())
+		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
+	})
+}
+
 func TestExchangeRefused(t *testing.T) {
 	t.Parallel()
 	says := func(status int, body string) http.Handler {

@@ -21,6 +21,7 @@ type exchanged struct {
 // came from; a changed access token in the secure parameter takes precedence.
 //
 // The source keeps it in memory alone: deploy it as the secure parameter to have it after a restart, and in other processes.
+// Its end is not deployed with it: whoever is to know that, such as a job that warns of it, calls LongLived again.
 // Before it ends the user has to authorize the app again: Graph renews no token that has ended. The application secret and
 // the token go in the body of a POST. Errors are [outgrant.TokenError].
 func (s *FacebookSource) LongLived(ctx context.Context) (*outgrant.Token, error) {

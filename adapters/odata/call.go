@@ -117,8 +117,8 @@ func (c *call) send(req *http.Request, csrf string) (*http.Response, error) {
 // change sends a change with the session's CSRF token, and once more with another if that is required.
 func (c *call) change(req *http.Request) (*http.Response, error) {
 	s := c.begin()
-	fetch := func() csrfFetch { return c.fetchCSRF(req, c.src, c.key) }
-	token, err := s.csrf(req.Context(), fetch, nil)
+	from, fetch := c.fetchCSRF(req, c.src, c.key)
+	token, err := s.csrf(req.Context(), from, fetch, nil)
 	if err != nil {
 		replay.CloseBody(req)
 		return nil, err
@@ -128,11 +128,11 @@ func (c *call) change(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	if c.renewed || !replay.Possible(c.callers) {
-		s.reject(token) // the next change is not to fail for the same reason
+		s.reject(token, from) // the next change is not to fail for the same reason
 		return resp, nil
 	}
 	c.renewed = true
-	next, err := s.csrf(req.Context(), fetch, token)
+	next, err := s.csrf(req.Context(), from, fetch, token)
 	if err != nil && req.Context().Err() != nil {
 		_ = resp.Body.Close()
 		return nil, err
@@ -150,7 +150,11 @@ func (c *call) change(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	_ = resp.Body.Close() // unread: it may never end
-	return c.send(again, next.value)
+	resp, err = c.send(again, next.value)
+	if err == nil && requires(resp) {
+		s.reject(next, from)
+	}
+	return resp, err
 }
 
 // present makes the answer one to the caller's request.

@@ -30,11 +30,12 @@ func requires(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusForbidden && strings.EqualFold(resp.Header.Get(csrfHeader), "Required")
 }
 
-// fetchCSRF prepares to fetch the CSRF token for a change, on a context of its own and without a look at the change, which
-// its caller may take back meanwhile.
-func (c *core) fetchCSRF(change *http.Request, src outgrant.TokenSource, key sessionKey) csrfFetch {
+// fetchCSRF returns where the CSRF token for a change is fetched, and what does: on a context of its own and without a look
+// at the change, which its caller may take back meanwhile.
+func (c *core) fetchCSRF(change *http.Request, src outgrant.TokenSource, key sessionKey) (from string, fetch csrfFetch) {
 	at, host := c.csrfURL(change.URL), change.Host
-	return func() (*csrfToken, bool, error) {
+	from = at.String()
+	return from, func() (*csrfToken, bool, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), csrfTimeout)
 		defer cancel()
 		req := (&http.Request{
@@ -52,12 +53,12 @@ func (c *core) fetchCSRF(change *http.Request, src outgrant.TokenSource, key ses
 			return nil, false, fmt.Errorf("odata: the CSRF token of %s could not be fetched: %w", at.Host, err)
 		}
 		fetch.present(resp)
-		return csrfIn(resp)
+		return csrfIn(resp, from)
 	}
 }
 
 // csrfIn takes the token out of the answer to a fetch. keep is whether that is the session's from now on.
-func csrfIn(resp *http.Response) (token *csrfToken, keep bool, err error) {
+func csrfIn(resp *http.Response, from string) (token *csrfToken, keep bool, err error) {
 	value, status := strings.TrimSpace(resp.Header.Get(csrfHeader)), resp.StatusCode
 	if status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= http.StatusInternalServerError {
 		err := ErrorOf(resp)
@@ -74,7 +75,7 @@ func csrfIn(resp *http.Response) (token *csrfToken, keep bool, err error) {
 		return nil, false, fmt.Errorf("odata: %s gave a CSRF token that is none: check that ServiceURL and CSRFPath are the service's", resp.Request.URL.Host)
 	}
 	// After a 401 the next may have a token that is accepted.
-	return &csrfToken{strings.Clone(value)}, value != "" || status != http.StatusUnauthorized, nil
+	return &csrfToken{strings.Clone(value), from}, value != "" || status != http.StatusUnauthorized, nil
 }
 
 // csrfURL returns where the CSRF token for a change is fetched.

@@ -3,6 +3,7 @@ package odata_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -210,6 +211,55 @@ func TestRequiredIsRepeatedOnce(t *testing.T) {
 	require.Equal(t, "200 fine", post(io.MultiReader(strings.NewReader("fourth"))), "the next such body has another CSRF token")
 	g.forget()
 	require.Equal(t, "200 fine", post(http.NoBody), "which is none")
+}
+
+// TestTokensOfServices has services on one server that take no CSRF token but their own. They do not take turns.
+func TestTokensOfServices(t *testing.T) {
+	t.Parallel()
+	r := &receiver{handler: func(w http.ResponseWriter, r *http.Request) {
+		own := "csrf-token" + strings.ReplaceAll(r.URL.Path[:strings.LastIndex(r.URL.Path, "/")], "/", "-")
+		switch csrf := r.Header.Get("X-Csrf-Token"); {
+		case csrf == "Fetch":
+			w.Header().Set("X-Csrf-Token", own)
+		case csrf != own:
+			says(403, "no", "X-Csrf-Token", "Required")(w, r)
+		}
+	}}
+	client := newV4(t, r, odata.Options{})
+	change := func(service string, body io.Reader) string {
+		req, err := http.NewRequestWithContext(t.Context(), "POST", server+"/"+service+"/Books", body)
+		require.NoError(t, err)
+		return fetch(t, client, req)
+	}
+	for range 3 {
+		for n := range 3 {
+			require.Equal(t, "200 ", change(fmt.Sprint(n), http.NoBody))
+		}
+	}
+	require.Equal(t, 3, r.fetches())
+	require.Len(t, r.log(), 9+3+2, "the second and the third were refused once")
+	for n := range 100 {
+		require.Equal(t, "200 ", change(fmt.Sprint("of-many-", n), http.NoBody), "more than are kept")
+	}
+
+	require.Equal(t, "403 no", change("a-stream", io.MultiReader(strings.NewReader("x"))))
+	require.Equal(t, "200 ", change("a-stream", io.MultiReader(strings.NewReader("x"))))
+	before := len(r.log())
+	require.Equal(t, "200 ", change("0", http.NoBody))
+	require.Len(t, r.log(), before+1, "the first service's token is still there")
+}
+
+// TestStreamAfterRequired: a CSRF token that was refused is not sent again with a body that can be read only once.
+func TestStreamAfterRequired(t *testing.T) {
+	t.Parallel()
+	required, token := says(403, "no", "X-Csrf-Token", "Required"), func(n string) http.HandlerFunc { return says(200, "", "X-Csrf-Token", n) }
+	r := &receiver{handler: answers(token("token-1"), required, token("token-2"), required, token("token-3"), fine)}
+	client := newV4(t, r, odata.Options{})
+	require.Equal(t, "403 no", fetch(t, client, request(t, "POST", service+"/Books", "", "{}")))
+	req, err := http.NewRequestWithContext(t.Context(), "POST", service+"/Books", io.MultiReader(strings.NewReader("x")))
+	require.NoError(t, err)
+	require.Equal(t, "200 fine", fetch(t, client, req))
+	require.Equal(t, []string{"GET Fetch", "POST token-1", "GET Fetch", "POST token-2", "GET Fetch", "POST token-3"}, r.log())
 }
 
 func TestRequiredForEver(t *testing.T) {

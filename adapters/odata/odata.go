@@ -88,7 +88,8 @@ type Options struct {
 // the fetch has 30 seconds of its own. If the service gives none, changes go out without one. If it cannot be asked or is
 // not available (408, 429 or 5xx), the change fails and is not sent. A change that is answered 403 with "x-csrf-token: Required"
 // is sent once more with a new CSRF token, if its body can be read again (GetBody); otherwise the caller gets the 403, and
-// the next change fetches a new CSRF token. A request that has an X-CSRF-Token header of its own is left to its caller.
+// the next change fetches a new CSRF token. Services of one server share a token as long as they take it. A request that
+// has an X-CSRF-Token header of its own is left to its caller.
 //
 // The headers DataServiceVersion and MaxDataServiceVersion (V2) or OData-Version and OData-MaxVersion (V4) are set, to 2.0
 // or 4.0, where a request has none.

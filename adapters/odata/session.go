@@ -15,11 +15,21 @@ type sessionKey struct {
 	scheme, host string // as the URL has them: in another spelling it is another session
 }
 
-// session is a user's session at a server. There is one CSRF token for it.
+// session is a user's session at a server. Its CSRF token is that of the whole server, as SAP Gateway has it, until a service
+// refuses what another one gave: then that service has one of its own.
 type session struct {
 	cookies *cookies.Session
 
 	mu     sync.Mutex
+	shared csrfSlot
+	own    map[string]*csrfSlot // by where the token is fetched
+}
+
+// mostOwn bounds how many services of a server have CSRF tokens of their own.
+const mostOwn = 32
+
+// csrfSlot is where a CSRF token is kept.
+type csrfSlot struct {
 	token  *csrfToken  // nil: not known
 	flight *csrfFlight // nil: none under way
 }
@@ -56,15 +66,23 @@ func (c *call) begin() *session {
 	}).Value
 }
 
-// fetching reports whether somebody waits for the session's CSRF token.
+// fetching reports whether somebody waits for a CSRF token of the session.
 func (s *session) fetching() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.flight != nil
+	for _, slot := range s.own {
+		if slot.flight != nil {
+			return true
+		}
+	}
+	return s.shared.flight != nil
 }
 
 // csrfToken is a session's token: a value that is its own, so that the same text fetched twice is two.
-type csrfToken struct{ value string } // "": the service gives none
+type csrfToken struct {
+	value string // "": the service gives none
+	from  string // where it was fetched
+}
 
 // csrfFlight is a fetch that callers share.
 type csrfFlight struct {
@@ -76,19 +94,20 @@ type csrfFlight struct {
 // csrfFetch fetches a token. keep is whether that is the session's from now on.
 type csrfFetch func() (token *csrfToken, keep bool, err error)
 
-// csrf returns the session's token, unless it is the one that was rejected: then, or if there is none, one is
-// fetched for all who ask meanwhile, and each of them leaves when its own context ends.
-func (s *session) csrf(ctx context.Context, prepare func() csrfFetch, rejected *csrfToken) (*csrfToken, error) {
+// csrf returns the token for a service, which is fetched from there, unless it is the one that was rejected: then, or if
+// there is none, one is fetched for all who ask meanwhile, and each of them leaves when its own context ends.
+func (s *session) csrf(ctx context.Context, from string, fetch csrfFetch, rejected *csrfToken) (*csrfToken, error) {
 	s.mu.Lock()
-	if s.token != nil && s.token != rejected {
+	slot := s.slot(from, rejected)
+	if slot.token != nil && slot.token != rejected {
 		defer s.mu.Unlock()
-		return s.token, nil
+		return slot.token, nil
 	}
-	f := s.flight
+	f := slot.flight
 	if f == nil {
 		f = &csrfFlight{done: make(chan struct{}), err: errNoReturn}
-		s.token, s.flight = nil, f
-		go s.fly(f, prepare())
+		slot.token, slot.flight = nil, f
+		go s.fly(slot, f, fetch)
 	}
 	s.mu.Unlock()
 	select {
@@ -99,23 +118,38 @@ func (s *session) csrf(ctx context.Context, prepare func() csrfFetch, rejected *
 	}
 }
 
-// reject forgets a token that was not accepted, unless there is another already.
-func (s *session) reject(token *csrfToken) {
+// slot returns where a service's token is kept. s.mu is held.
+func (s *session) slot(from string, rejected *csrfToken) *csrfSlot {
+	if slot := s.own[from]; slot != nil {
+		return slot
+	}
+	if rejected == nil || rejected.from == from {
+		return &s.shared
+	}
+	if len(s.own) >= mostOwn || s.own == nil {
+		s.own = map[string]*csrfSlot{}
+	}
+	s.own[from] = &csrfSlot{}
+	return s.own[from]
+}
+
+// reject forgets a token that a service did not accept.
+func (s *session) reject(token *csrfToken, from string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token == token {
-		s.token = nil
+	if slot := s.slot(from, token); slot.token == token {
+		slot.token = nil
 	}
 }
 
-func (s *session) fly(f *csrfFlight, fetch csrfFetch) {
+func (s *session) fly(slot *csrfSlot, f *csrfFlight, fetch csrfFetch) {
 	keep := false
 	defer func() { // also after a panic and runtime.Goexit, so that nobody waits for ever
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.flight = nil
+		slot.flight = nil
 		if keep {
-			s.token = f.token
+			slot.token = f.token
 		}
 		close(f.done)
 	}()
