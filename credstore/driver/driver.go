@@ -84,6 +84,25 @@ type Store interface {
 	Close() error
 }
 
+// Follower is a [Store] that tells what has changed in it, whoever changed it. It is optional: without it, each record in use
+// is read again and again.
+type Follower interface {
+	// Follow returns a function that each time returns the keys of what was put or deleted since the last time, and maybe some
+	// once more; the first time, nothing. After an error the next call has them. It is called by one goroutine at a time,
+	// and needs no end.
+	Follow() func(ctx context.Context) ([]Key, error)
+}
+
+// Listener is a [Follower] that also tells when there is something to ask for.
+type Listener interface {
+	Follower
+
+	// Listen calls changed when something may have been put or deleted, until ctx ends; then it returns ctx.Err(). Nothing is
+	// lost where it misses a change. An error otherwise says that it cannot listen now, and it may be called again.
+	// changed returns at once.
+	Listen(ctx context.Context, changed func()) error
+}
+
 // Lock is a lock that is held.
 type Lock interface {
 	// Lost returns a channel that is closed when the lock is lost before Unlock: somebody else may hold it then. It is nil

@@ -24,11 +24,21 @@ type faulty struct {
 	due     func(ctx context.Context, kind string, before time.Time, limit int) ([]driver.Key, error)
 	lock    func(ctx context.Context, k driver.Key) (driver.Lock, error)
 	tryLock func(ctx context.Context, k driver.Key) (driver.Lock, bool, error)
+	follow  func() func(context.Context) ([]driver.Key, error)
+	listen  func(ctx context.Context, changed func()) error
 }
 
 func newFaulty(s driver.Store) *faulty {
-	return &faulty{Store: s, get: s.Get, put: s.Put, delete: s.Delete, list: s.List, due: s.Due, lock: s.Lock, tryLock: s.TryLock}
+	f := &faulty{Store: s, get: s.Get, put: s.Put, delete: s.Delete, list: s.List, due: s.Due, lock: s.Lock, tryLock: s.TryLock}
+	if s, ok := s.(driver.Follower); ok {
+		f.follow = s.Follow
+	}
+	f.listen = func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() }
+	return f
 }
+
+func (f *faulty) Follow() func(context.Context) ([]driver.Key, error) { return f.follow() }
+func (f *faulty) Listen(ctx context.Context, changed func()) error    { return f.listen(ctx, changed) }
 
 func (f *faulty) Get(ctx context.Context, k driver.Key) (driver.Record, error) { return f.get(ctx, k) }
 func (f *faulty) Put(ctx context.Context, r driver.Record, ifVersion string) (string, error) {
@@ -63,7 +73,7 @@ type fault struct {
 	spoil       func(s driver.Store, f *faulty, stop <-chan struct{}) // stop: the test ends
 }
 
-var faults = slices.Concat(keyFaults, recordFaults, listFaults, dueFaults, contextFaults, lockFaults, concurrencyFaults)
+var faults = slices.Concat(keyFaults, recordFaults, listFaults, dueFaults, contextFaults, lockFaults, concurrencyFaults, followFaults)
 
 func TestEachFaultIsFound(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ type Store struct {
 	closed  bool
 	records map[scope]map[string]driver.Record // by name
 	due     map[string][]dueKey                // by kind, the earliest first
+	changes uint64                             // how many there were
+	changed map[driver.Key]uint64              // when each was
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -41,7 +43,7 @@ type dueKey struct {
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{records: map[scope]map[string]driver.Record{}, due: map[string][]dueKey{}}
+	return &Store{records: map[scope]map[string]driver.Record{}, due: map[string][]dueKey{}, changed: map[driver.Key]uint64{}}
 }
 
 // Get is that of [driver.Store].
@@ -78,6 +80,7 @@ func (s *Store) Put(ctx context.Context, r driver.Record, ifVersion string) (str
 	}
 	s.records[in][r.Name] = r
 	s.reschedule(old, r)
+	s.note(r.Key)
 	return r.Version, nil
 }
 
@@ -97,6 +100,7 @@ func (s *Store) Delete(ctx context.Context, k driver.Key, ifVersion string) erro
 	}
 	delete(s.records[scope{k.Tenant, k.Kind}], k.Name)
 	s.reschedule(old, driver.Record{})
+	s.note(k)
 	return nil
 }
 
@@ -161,7 +165,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.records, s.due = true, nil, nil
+	s.closed, s.records, s.due, s.changed = true, nil, nil, nil
 	return nil
 }
 

@@ -58,6 +58,13 @@ type Options struct {
 	// be longer than any request to a token service that is made under a lock. Default 2 minutes.
 	LockIdle time.Duration
 
+	// Listen lets changes reach this process at once: it executes LISTEN for a channel on a connection of its own, and calls
+	// changed when that has begun and for each notification, until ctx ends; an error, after which it is called again,
+	// says that the connection is lost. database/sql cannot do it, your driver can: see the examples. It takes a direct
+	// connection, as one behind a pooler gets no notifications. Default nil: changes are asked for, see
+	// credstore.Options.PollInterval.
+	Listen func(ctx context.Context, channel string, changed func()) error
+
 	// MaxLocks is how many connections locks may use, those that wait included. Default half of what the pool may open,
 	// or 10 if that has no limit.
 	MaxLocks int
@@ -149,15 +156,10 @@ func checkDatabase(ctx context.Context, db *sql.DB, schema string) error {
 		return errors.New("postgres: synchronous_commit is off, so a crash would lose refresh tokens that were stored: set it to on, for the role with ALTER ROLE ... SET synchronous_commit = on")
 	}
 	found, err := versionOf(ctx, db, schema)
-	switch {
-	case err != nil:
-		return err
-	case found < schemaVersion:
-		return fmt.Errorf("postgres: the schema %s has the version %d, and this program needs %d: call Migrate first, or have the statements of Schema executed", schema, found, schemaVersion)
-	case found > schemaVersion:
-		return fmt.Errorf("postgres: the schema %s has the version %d, made by a newer version of outgrant than this program's, which knows %d: update the program", schema, found, schemaVersion)
+	if err == nil && found < schemaVersion {
+		err = fmt.Errorf("postgres: the schema %s has the version %d, and this program needs %d: call Migrate first, or have the statements of Schema executed", schema, found, schemaVersion)
 	}
-	return nil
+	return errors.Join(err, tooNew(schema, found))
 }
 
 // Close lets the locks go that are still held. It does not close the pool.

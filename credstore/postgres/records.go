@@ -16,27 +16,30 @@ import (
 
 // statements are the ones that the store uses.
 type statements struct {
-	get, create, update, deleteAny, deleteOne, exists, list, due, newLock, lock string
+	get, create, update, deleteAny, deleteOne, exists, list, due, newLock, lock, changes string
 }
 
 // Types are said where a driver sends text, as it does for a pooler.
 func statementsIn(schema string) statements {
-	in := func(s string) string { return fmt.Sprintf(s, schema) }
+	in := func(s string) string { return in(schema, s) }
 	return statements{
-		get: in("SELECT tenant, kind, name, version, due, expires, info, sealed FROM %s.record WHERE id = $1::bytea"),
-		create: in(`INSERT INTO %s.record (id, tenant, kind, name, version, due, expires, info, sealed)
+		get: in("SELECT tenant, kind, name, version, due, expires, info, sealed FROM {schema}.record WHERE id = $1::bytea"),
+		create: in(`INSERT INTO {schema}.record (id, tenant, kind, name, version, due, expires, info, sealed)
 			VALUES ($1::bytea, $2::text, $3::text, $4::text, $5::text, $6::timestamptz, $7::timestamptz, $8::bytea, $9::bytea) ON CONFLICT (id) DO NOTHING`),
-		update: in(`UPDATE %s.record SET tenant = $2::text, kind = $3::text, name = $4::text, version = $5::text,
+		update: in(`UPDATE {schema}.record SET tenant = $2::text, kind = $3::text, name = $4::text, version = $5::text,
 			due = $6::timestamptz, expires = $7::timestamptz, info = $8::bytea, sealed = $9::bytea WHERE id = $1::bytea AND version = $10::text`),
-		deleteAny: in("DELETE FROM %s.record WHERE id = $1::bytea"),
-		deleteOne: in("DELETE FROM %s.record WHERE id = $1::bytea AND version = $2::text"),
-		exists:    in("SELECT count(*) FROM %s.record WHERE id = $1::bytea"),
-		list: in(`SELECT id, name, version, due, expires, info FROM %s.record
+		deleteAny: in("DELETE FROM {schema}.record WHERE id = $1::bytea"),
+		deleteOne: in("DELETE FROM {schema}.record WHERE id = $1::bytea AND version = $2::text"),
+		exists:    in("SELECT count(*) FROM {schema}.record WHERE id = $1::bytea"),
+		list: in(`SELECT id, name, version, due, expires, info FROM {schema}.record
 			WHERE kind = $1::text AND tenant = $2::text AND id > $3::bytea ORDER BY id LIMIT $4::integer`),
-		due: in(`SELECT id, tenant, name FROM %s.record
+		due: in(`SELECT id, tenant, name FROM {schema}.record
 			WHERE kind = $1::text AND due <= $2::timestamptz ORDER BY due LIMIT $3::integer`),
-		newLock: in("INSERT INTO %s.lock (id) VALUES ($1::bytea) ON CONFLICT (id) DO NOTHING"),
-		lock:    in("SELECT 1 FROM %s.lock WHERE id = $1::bytea FOR UPDATE NOWAIT"),
+		newLock: in("INSERT INTO {schema}.lock (id) VALUES ($1::bytea) ON CONFLICT (id) DO NOTHING"),
+		lock:    in("SELECT 1 FROM {schema}.lock WHERE id = $1::bytea FOR UPDATE NOWAIT"),
+		// Transactions before xmin are over. What is under way may end later than what began after it.
+		changes: in(`SELECT pg_snapshot_xmin(pg_current_snapshot())::text, coalesce(c.id, ''), coalesce(c.tenant, ''), coalesce(c.kind, ''), coalesce(c.name, ''), coalesce(c.at::text, '')
+			FROM (SELECT) AS one LEFT JOIN {schema}.change c ON c.at >= $1::text::xid8`),
 	}
 }
 
@@ -75,12 +78,8 @@ func foreign(k driver.Key) error {
 	return fmt.Errorf("postgres: %v: its row was not written by outgrant, or was changed: %w", k, driver.ErrDamaged)
 }
 
-// failed is about a call that failed, or was ended by its context.
 func (s *Store) failed(ctx context.Context, what string, k driver.Key, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("postgres: cannot %s %v: %w", what, k, ctx.Err())
-	}
-	return failure(what+" "+k.String(), err)
+	return callFailure(ctx, what+" "+k.String(), err)
 }
 
 // Put is that of [driver.Store].
@@ -153,10 +152,7 @@ func (s *Store) List(ctx context.Context, tenant, kind string) iter.Seq2[driver.
 		for after, more := []byte{}, true; more; {
 			page, err := s.page(ctx, tenant, kind, after)
 			if err != nil {
-				if ctx.Err() != nil {
-					err = ctx.Err()
-				}
-				yield(driver.Record{}, failure(fmt.Sprintf("list the records of kind %q", kind), err))
+				yield(driver.Record{}, callFailure(ctx, fmt.Sprintf("list the records of kind %q", kind), err))
 				return
 			}
 			for _, row := range page {
@@ -205,7 +201,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 	what := fmt.Sprintf("tell which records of kind %q are due", kind)
 	rows, err := s.db.QueryContext(ctx, s.sql.due, kind, before, limit)
 	if err != nil {
-		return nil, dueFailure(ctx, what, err)
+		return nil, callFailure(ctx, what, err)
 	}
 	defer rows.Close()
 	var keys []driver.Key
@@ -214,7 +210,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 		var id []byte
 		k := driver.Key{Kind: kind}
 		if err := rows.Scan(&id, &k.Tenant, &k.Name); err != nil {
-			return nil, dueFailure(ctx, what, err)
+			return nil, callFailure(ctx, what, err)
 		}
 		if string(id) != string(idOf(k)) {
 			damaged = append(damaged, foreign(k))
@@ -223,12 +219,13 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 		keys = append(keys, k)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, dueFailure(ctx, what, err)
+		return nil, callFailure(ctx, what, err)
 	}
 	return keys, errors.Join(damaged...)
 }
 
-func dueFailure(ctx context.Context, what string, err error) error {
+// callFailure is about a call that failed, or was ended by its context.
+func callFailure(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,41 +12,23 @@ import (
 // schemaVersion is the version that the statements of this package are for.
 const schemaVersion = 1
 
-// steps are what makes each version of the schema out of the one before. %[1]s is its name.
-var steps = []string{`CREATE SCHEMA IF NOT EXISTS %[1]s;
+//go:embed schema/1.sql
+var schema1 string
 
--- What is kept. id is a digest of tenant, kind and name, which together are too long for an index. info holds no
--- secret, and sealed is encrypted.
-CREATE TABLE %[1]s.record (
-	id      bytea PRIMARY KEY,
-	tenant  text NOT NULL,
-	kind    text NOT NULL,
-	name    text NOT NULL,
-	version text NOT NULL,
-	due     timestamptz,
-	expires timestamptz,
-	info    bytea NOT NULL,
-	sealed  bytea NOT NULL
-);
-CREATE INDEX record_listed ON %[1]s.record (kind, tenant, id);
-CREATE INDEX record_due ON %[1]s.record (kind, due) WHERE due IS NOT NULL;
+// steps are what makes each version of the schema out of the one before. Between statements there are blank lines.
+var steps = []string{schema1}
 
--- Rows to lock, apart from the records, so that a lock never blocks one.
-CREATE TABLE %[1]s.lock (id bytea PRIMARY KEY);
-
-CREATE TABLE %[1]s.version (version integer NOT NULL);
-INSERT INTO %[1]s.version VALUES (1);
-`}
+func in(schema, step string) string { return strings.ReplaceAll(step, "{schema}", schema) }
 
 // Schema returns the statements that make the schema in an empty database, for those who may not let programs do it. The
 // role of the programs then needs USAGE of the schema, SELECT, INSERT, UPDATE and DELETE of its tables record and lock, and
-// SELECT of its table version. Of opts, which may be nil, it looks at Schema alone.
+// SELECT of its tables change and version. Of opts, which may be nil, it looks at Schema alone.
 func Schema(opts *Options) (string, error) {
 	o, err := withDefaults(opts, 0)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf(strings.Join(steps, "\n"), o.Schema), nil
+	return in(o.Schema, strings.Join(steps, "\n")), nil
 }
 
 // migrations is the key of the lock that one migration holds at a time.
@@ -75,10 +58,7 @@ func Migrate(ctx context.Context, db *sql.DB, opts *Options) error {
 		return errors.Join(err, tooNew(o.Schema, found))
 	}
 	for _, step := range steps[found:] {
-		for statement := range strings.SplitSeq(fmt.Sprintf(step, o.Schema), ";\n") { // one at a time, as some drivers prepare them
-			if strings.TrimSpace(statement) == "" {
-				continue
-			}
+		for _, statement := range strings.Split(in(o.Schema, step), "\n\n") { // one at a time, as some drivers prepare them
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return failure("migrate the schema", err)
 			}

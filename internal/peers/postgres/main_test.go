@@ -28,7 +28,7 @@ var lockIdle = 250 * time.Millisecond
 
 // connected closes its pool, too.
 type connected struct {
-	driver.Store
+	*postgres.Store
 	db *sql.DB
 }
 

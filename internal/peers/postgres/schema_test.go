@@ -60,7 +60,7 @@ func TestSchema(t *testing.T) {
 		text, err := postgres.Schema(opts)
 		require.NoError(t, err)
 		exec(t, owner, text, "CREATE ROLE worker LOGIN", "GRANT USAGE ON SCHEMA by_hand TO worker",
-			"GRANT SELECT, INSERT, UPDATE, DELETE ON by_hand.record, by_hand.lock TO worker", "GRANT SELECT ON by_hand.version TO worker")
+			"GRANT SELECT, INSERT, UPDATE, DELETE ON by_hand.record, by_hand.lock TO worker", "GRANT SELECT ON by_hand.version, by_hand.change TO worker")
 		worker := connect(t, server.URL("worker"))
 		require.NoError(t, postgres.Migrate(ctx, worker, opts), "there is nothing to be done")
 		s := opened(t, worker, opts)
