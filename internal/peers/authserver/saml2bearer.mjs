@@ -15,8 +15,8 @@ const skew = 30_000;
 const atMost = 1 << 20;
 
 // register teaches the provider the grant. issuers: certificate in PEM form by issuer; audience: who assertions are for;
-// recipient: the token endpoint; scopes: those a client may ask for.
-export function register(provider, { issuers, audience, recipient, scopes }) {
+// recipient: the token endpoint; scopes: those a client may ask for; resourceServer: whom tokens are for, if anybody.
+export function register(provider, { issuers, audience, recipient, scopes, resourceServer }) {
   const replays = new Map();
   provider.registerGrantType(grantType, async (ctx) => {
     const { client, params } = ctx.oidc;
@@ -27,6 +27,7 @@ export function register(provider, { issuers, audience, recipient, scopes }) {
       if (!scopes.includes(scope)) throw new errors.InvalidScope('not a scope of this server', scope);
     }
     const token = new provider.AccessToken({ accountId: user.name, client, gty: 'saml2-bearer', scope: params.scope });
+    if (resourceServer) token.resourceServer = resourceServer;
     ctx.oidc.entity('AccessToken', token);
     ctx.body = {
       access_token: await token.save(), token_type: token.tokenType, expires_in: token.expiration, scope: params.scope,

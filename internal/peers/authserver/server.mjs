@@ -2,7 +2,8 @@
 //
 // CONFIG names a JSON file: ttl (seconds), clients (OpenID Connect registration metadata), scopes, resources (their
 // tokens are JWTs), accounts (claims by login; others have none), tls (key, cert and the ca of client certificates, in
-// PEM), xsuaa (applications by resource, whose tokens are as SAP's XSUAA makes them), saml (issuers, with their certificates in PEM, and the audience of their assertions; default: this server). PORT
+// PEM), xsuaa (applications by resource, whose tokens are as SAP's XSUAA makes them), saml (issuers, with their certificates
+// in PEM, the audience of their assertions; default: this server, and the resource that tokens are for; default: none). PORT
 // is where to listen; default: a free port. It prints READY and its URL, and why it refused what it refused: its answers
 // do not tell.
 //
@@ -62,9 +63,7 @@ const provider = new Provider(issuer, {
       enabled: true,
       getResourceServerInfo: (ctx, resource) => {
         if (!config.resources.includes(resource)) throw new errors.InvalidTarget();
-        return {
-          scope: config.scopes.join(' '), audience: resource, accessTokenTTL: config.ttl, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
-        };
+        return resourceServerInfo(resource);
       },
     },
   },
@@ -73,7 +72,14 @@ const provider = new Provider(issuer, {
 const refreshes = countRefreshes(provider);
 registerSAML2Bearer(provider, {
   audience: issuer, ...config.saml, recipient: `${issuer}/oauth/token`, scopes: config.scopes,
+  resourceServer: config.saml.resource && new provider.ResourceServer(config.saml.resource, resourceServerInfo(config.saml.resource)),
 });
+
+function resourceServerInfo(resource) {
+  return {
+    scope: config.scopes.join(' '), audience: resource, accessTokenTTL: config.ttl, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+  };
+}
 
 // asXSUAA makes the tokens of an application what SAP's validator and CAP expect of XSUAA.
 function asXSUAA(ctx, token, { payload }) {
@@ -84,7 +90,8 @@ function asXSUAA(ctx, token, { payload }) {
   payload.azp = payload.client_id;
   payload.zid = 'peers';
   payload.scope = (payload.scope ?? '').split(' ').map((scope) => `${application}.${scope}`);
-  payload.grant_type = 'client_credentials';
+  payload.grant_type = token.kind === 'ClientCredentials' ? 'client_credentials' : token.gty;
+  if (token.accountId) payload.user_name = token.accountId;
 }
 
 function signingKey() {

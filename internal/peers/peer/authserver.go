@@ -22,6 +22,7 @@ type AuthServerOptions struct {
 	PKI           *PKI                      // of the server and its clients; default a new one
 	IdPs          []IdP                     // whose assertions the server takes (RFC 7522)
 	SAMLAudience  string                    // of these assertions; default the server's Issuer
+	SAMLResource  string                    // one of Resources, for which all tokens for assertions are; default none
 }
 
 // AuthServer is an oidc-provider in a process of its own, with TLS.
@@ -52,6 +53,9 @@ func StartAuthServer(tb testing.TB, opts AuthServerOptions) *AuthServer {
 	saml := map[string]any{"issuers": certificates(opts.IdPs)}
 	if opts.SAMLAudience != "" {
 		saml["audience"] = opts.SAMLAudience
+	}
+	if opts.SAMLResource != "" {
+		saml["resource"] = opts.SAMLResource
 	}
 	s.process, s.Issuer = startNode(tb, "authserver", map[string]any{
 		"ttl":       opts.TokenLifetime / time.Second,
