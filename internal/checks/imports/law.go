@@ -79,6 +79,8 @@ var layers = []layer{
 	// What users import in their tests must not pull in the code under test.
 	{name: "samltest", pkgs: list("oauthtest/samltest/..."), ours: list("oauthtest", "root", "leaf", "samltest"),
 		why: "the fake token service judges the grants, so it shares no code with them, nor the libraries that sign for samlbearer"},
+	{name: "mailtest", pkgs: list("oauthtest/mailtest"), ours: list("oauthtest", "root", "leaf"),
+		why: "the fake mail server judges the mail adapter, so it shares no code with it"},
 	{name: "oauthtest", pkgs: list("oauthtest"), ours: list("root", "leaf"),
 		modules: list("github.com/go-jose/go-jose/..."), // verifies private_key_jwt
 		why:     "the fake token service judges the grants, so it shares no code with them"},
