@@ -47,6 +47,7 @@ type exchange struct {
 	challenges int
 	refused    *RefusedError
 	done       bool // the server has said that the login was successful
+	imap       bool // the mail library is go-imap
 }
 
 func newLogin(ctx context.Context, src outgrant.TokenSource, user string, opts []*Options) (*login, error) {
@@ -83,10 +84,10 @@ func checkUser(user string) error {
 }
 
 // begin begins a login and returns the initial response, or nil if the server must ask for it.
-func (l *login) begin(mechanism, host string, atOnce bool) ([]byte, error) {
+func (l *login) begin(mechanism, host string, imap bool) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.exchange = exchange{mechanism: mechanism, host: host}
+	l.exchange = exchange{mechanism: mechanism, host: host, imap: imap}
 	if l.host == "" {
 		l.host = l.opts.Host
 	}
@@ -111,7 +112,7 @@ func (l *login) begin(mechanism, host string, atOnce bool) ([]byte, error) {
 	}
 	l.token = token
 	l.response = l.initial(user)
-	if atOnce || len("AUTH ")+len(mechanism)+len(" ")+base64.StdEncoding.EncodedLen(len(l.response))+len("\r\n") <= longestLine {
+	if imap || len("AUTH ")+len(mechanism)+len(" ")+base64.StdEncoding.EncodedLen(len(l.response))+len("\r\n") <= longestLine {
 		return l.answer(), nil
 	}
 	return nil, nil
@@ -157,7 +158,7 @@ func (l *login) next(challenge []byte) ([]byte, error) {
 		return nil, fmt.Errorf("mail: %s sends one challenge after another in a login by %s: it is given up", l.where(), l.mechanism)
 	}
 	l.refuse(challenge)
-	if l.mechanism == oauthbearer {
+	if l.mechanism == oauthbearer || l.imap {
 		return []byte{1}, nil // RFC 7628 3.2.3
 	}
 	return []byte{}, nil
@@ -191,7 +192,7 @@ func (l *login) where() string {
 
 // run runs login, and once more with another token if the server refused the first.
 func (l *login) run(attempt func() error) error {
-	for first := true; ; first = false {
+	for first := (*RefusedError)(nil); ; {
 		l.mu.Lock()
 		l.exchange = exchange{}
 		l.mu.Unlock()
@@ -200,10 +201,12 @@ func (l *login) run(attempt func() error) error {
 			return nil
 		}
 		refused, token := l.outcome(err)
-		if refused == nil {
+		switch {
+		case refused == nil && first != nil:
+			return fmt.Errorf("%w; and once more, with another token: %w", first, err)
+		case refused == nil:
 			return err
-		}
-		if !first {
+		case first != nil:
 			return refused
 		}
 		next, tokenErr := l.src.Token(l.ctx)
@@ -213,6 +216,7 @@ func (l *login) run(attempt func() error) error {
 		if next.AccessToken == token.AccessToken {
 			return refused
 		}
+		first = refused
 	}
 }
 

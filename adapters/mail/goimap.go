@@ -6,8 +6,9 @@ import (
 )
 
 // calledByIMAP reports whether Start was called by github.com/emersion/go-imap. Up to v2.0.0-beta.8 it gives up when the
-// server asks for an initial response that it did not get from Start. It has no need to keep it back: IMAP's lines may be
-// long, and it sends the response at the server's challenge itself where that is needed.
+// server asks for an initial response that it did not get from Start. There is no need to keep that back: IMAP's lines may be
+// long, and go-imap sends it at the server's challenge itself where that is needed. It also sends "=" for an empty answer to
+// a challenge, which servers call bad; so it gets the one of OAUTHBEARER, which they take as well.
 func calledByIMAP() bool {
 	var callers [8]uintptr
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])

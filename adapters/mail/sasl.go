@@ -61,7 +61,8 @@ func (s *SASL) Next(challenge []byte) (response []byte, err error) {
 
 // Login calls login, which logs in with s, and once more if the server refused the token and the source has another. login may
 // connect first, but what it does must end with the login: it is repeated. If the token was refused in the end, the
-// error is a [*RefusedError].
+// error is a [*RefusedError]. With go-smtp it had better connect: that says a word too many after a refusal, at which Postfix
+// hangs up.
 func (s *SASL) Login(login func() error) error {
 	if s.login == nil {
 		return errEmpty

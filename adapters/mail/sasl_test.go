@@ -75,12 +75,18 @@ func TestSASLRefused(t *testing.T) {
 		require.Equal(t, 2, source.Calls())
 	}
 	sasl := xoauth2(t, tokens())
-	err := sasl.Login(func() error {
-		_, _, err := sasl.Start()
-		require.NoError(t, err)
-		return errors.New("connection refused")
-	})
-	require.EqualError(t, err, "connection refused")
+	failing := func(says ...string) error {
+		return sasl.Login(func() error {
+			_, _, err := sasl.Start()
+			require.NoError(t, err)
+			defer func() { says = says[1:] }()
+			return errors.New(says[0])
+		})
+	}
+	require.EqualError(t, failing("connection refused"), "connection refused")
+	err := failing("535 no", "connection refused")
+	require.ErrorContains(t, refusedError(t, err).Err, "535 no")
+	require.ErrorContains(t, err, "and once more, with another token: connection refused")
 
 	long := outgrant.StaticToken(outgrant.Secret(strings.Repeat("x", 8650)))
 	for _, says := range []string{"imap: BAD Error in IMAP command", "unexpected EOF", "500 5.5.2 line too long"} {
