@@ -17,13 +17,16 @@ import (
 	"github.com/outgrant/outgrant/socialoauth"
 )
 
-// callReceivers writes to an OData service that wants a CSRF token and its session's cookie with each change, and sends a
-// tweet that is signed with keys from secure parameters.
+// callReceivers writes to an OData service that wants a CSRF token and its session's cookie with each change, sends a
+// tweet that is signed with keys from secure parameters, and a mail.
 func callReceivers(ctx context.Context) error {
 	if err := writeOData(ctx); err != nil {
 		return err
 	}
-	return sendTweet(ctx)
+	if err := sendTweet(ctx); err != nil {
+		return err
+	}
+	return sendMail(ctx)
 }
 
 func writeOData(ctx context.Context) error {
