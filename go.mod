@@ -3,7 +3,9 @@ module github.com/outgrant/outgrant
 go 1.26.0
 
 require (
+	github.com/Azure/go-amqp v1.7.0
 	github.com/beevik/etree v1.8.1
+	github.com/coder/websocket v1.8.15
 	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/russellhaering/goxmldsig v1.6.1
 	github.com/stretchr/testify v1.12.1

@@ -1,0 +1,310 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	goamqp "github.com/Azure/go-amqp"
+)
+
+// Receiver receives messages from a node, over whichever connection is there. It is safe for concurrent use.
+type Receiver struct {
+	core   *core
+	source string
+	opts   goamqp.ReceiverOptions
+	credit uint32
+
+	mu      sync.Mutex
+	cur     *receiving   // nil: there is no connection
+	last    []*receiving // that are drained
+	of      map[*goamqp.Message]*receiving
+	changed chan struct{} // closed when cur or err is another
+	err     error         // why it has ended
+}
+
+// receiving is a receiver on one connection.
+type receiving struct {
+	on      *opened
+	link    *goamqp.Receiver
+	owed    int               // messages that were received and not settled
+	drained bool              // no more come
+	queue   []*goamqp.Message // that came, and wait for Receive
+	over    chan struct{}     // closed when there is nothing more to it
+}
+
+func newReceiver(c *core, source string, opts *goamqp.ReceiverOptions) *Receiver {
+	r := &Receiver{core: c, source: source, changed: make(chan struct{}), of: map[*goamqp.Message]*receiving{}}
+	if opts != nil {
+		r.opts = *opts
+	}
+	r.credit = uint32(max(r.opts.Credit, 1))
+	r.opts.Credit = -1 // credit is given here, so that a connection which is drained gets none
+	return r
+}
+
+// Receive returns the next message, or an error when ctx ends. It must be settled by one of the methods below. While there is
+// no connection it waits for one.
+func (r *Receiver) Receive(ctx context.Context) (*goamqp.Message, error) {
+	for {
+		msg, cur, changed, err := r.next()
+		if msg != nil || err != nil {
+			return msg, err
+		}
+		if cur == nil {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return nil, ended(ctx, "waiting for a connection")
+			}
+		}
+		msg, err = receiveUntil(ctx, changed, cur.link)
+		switch {
+		case err == nil:
+			r.note(msg, cur)
+			return msg, nil
+		case ctx.Err() != nil:
+			return nil, ended(ctx, "waiting for a message")
+		case broken(err):
+			r.core.reattach(ctx, r, cur, cur.on, err)
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return nil, ended(ctx, "waiting for a connection")
+			}
+		case !errors.Is(err, context.Canceled):
+			return nil, err
+		}
+	}
+}
+
+// receiveUntil receives until there is another connection.
+func receiveUntil(ctx context.Context, changed <-chan struct{}, l *goamqp.Receiver) (*goamqp.Message, error) {
+	if msg := l.Prefetched(); msg != nil {
+		return msg, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	received := make(chan struct{})
+	go func() {
+		defer cancel()
+		select {
+		case <-changed:
+		case <-received:
+		}
+	}()
+	defer close(received)
+	return l.Receive(ctx, nil)
+}
+
+// next returns a message that came over a connection which is drained, or what to receive by.
+func (r *Receiver) next() (*goamqp.Message, *receiving, <-chan struct{}, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return nil, nil, nil, r.err
+	}
+	for _, l := range r.last {
+		if len(l.queue) > 0 {
+			msg := l.queue[0]
+			l.queue = l.queue[1:]
+			r.of[msg] = l
+			l.owed++
+			return msg, nil, nil, nil
+		}
+	}
+	return nil, r.cur, r.changed, nil
+}
+
+func (r *Receiver) note(msg *goamqp.Message, l *receiving) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of[msg] = l
+	l.owed++
+}
+
+// AcceptMessage tells the broker that a message was processed. If its connection is gone, the error matches [ErrRedelivered].
+func (r *Receiver) AcceptMessage(ctx context.Context, msg *goamqp.Message) error {
+	return r.settle(msg, func(l *goamqp.Receiver) error { return l.AcceptMessage(ctx, msg) })
+}
+
+// RejectMessage tells the broker that a message is invalid. e may be nil. Otherwise it is as AcceptMessage.
+func (r *Receiver) RejectMessage(ctx context.Context, msg *goamqp.Message, e *goamqp.Error) error {
+	return r.settle(msg, func(l *goamqp.Receiver) error { return l.RejectMessage(ctx, msg, e) })
+}
+
+// ReleaseMessage gives a message back. Otherwise it is as AcceptMessage.
+func (r *Receiver) ReleaseMessage(ctx context.Context, msg *goamqp.Message) error {
+	return r.settle(msg, func(l *goamqp.Receiver) error { return l.ReleaseMessage(ctx, msg) })
+}
+
+// ModifyMessage gives a message back, changed. Otherwise it is as AcceptMessage.
+func (r *Receiver) ModifyMessage(ctx context.Context, msg *goamqp.Message, opts *goamqp.ModifyMessageOptions) error {
+	return r.settle(msg, func(l *goamqp.Receiver) error { return l.ModifyMessage(ctx, msg, opts) })
+}
+
+func (r *Receiver) settle(msg *goamqp.Message, settle func(*goamqp.Receiver) error) error {
+	r.mu.Lock()
+	l := r.of[msg]
+	delete(r.of, msg)
+	r.mu.Unlock()
+	if l == nil {
+		return errors.New("amqp: the message was settled before, or is not of this receiver")
+	}
+	err := settle(l.link)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.owed--
+	r.checkOver(l)
+	if err == nil && l == r.cur {
+		_ = l.link.IssueCredit(1) // if it fails the link is gone, which Receive notices
+	}
+	if err != nil && broken(err) {
+		return fmt.Errorf("amqp: %w", ErrRedelivered)
+	}
+	return err
+}
+
+// checkOver notes that there is nothing more to a connection. r.mu is held.
+func (r *Receiver) checkOver(l *receiving) {
+	if !l.drained || len(l.queue) > 0 || l.owed > 0 {
+		return
+	}
+	select {
+	case <-l.over:
+	default:
+		close(l.over)
+	}
+}
+
+// Close detaches the receiver. What was not settled is delivered again.
+func (r *Receiver) Close(ctx context.Context) error {
+	err := r.core.remove(ctx, r)
+	r.mu.Lock()
+	cur := r.cur
+	r.mu.Unlock()
+	r.fail(errors.New("amqp: the receiver is closed"))
+	if cur != nil && err == nil {
+		return cur.link.Close(ctx)
+	}
+	return err
+}
+
+func (r *Receiver) attach(ctx context.Context, on *opened) (func() func(context.Context), error) {
+	opts := r.opts
+	l, err := on.session.NewReceiver(ctx, r.source, &opts)
+	if err != nil {
+		return nil, err
+	}
+	return func() func(context.Context) {
+		drained := r.become(&receiving{on: on, link: l, over: make(chan struct{})})
+		_ = l.IssueCredit(r.credit)
+		return drained
+	}, nil
+}
+
+// become replaces what is there, and returns what drains that.
+func (r *Receiver) become(next *receiving) func(context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.cur
+	if r.err != nil {
+		return func(context.Context) {}
+	}
+	r.cur = next
+	if last != nil {
+		r.last = append(r.last, last)
+	}
+	r.wake()
+	return func(ctx context.Context) {
+		if last != nil {
+			r.drain(ctx, last)
+		}
+	}
+}
+
+// drainPatience is how long a broker may take to answer that it sends no more. Some never do, if a message crosses the question.
+const drainPatience = 500 * time.Millisecond
+
+// drain takes back the credit of a connection, and waits until what came over it is received and settled.
+func (r *Receiver) drain(ctx context.Context, l *receiving) {
+	asked, cancel := context.WithTimeout(ctx, drainPatience)
+	var moving sync.WaitGroup
+	moving.Go(func() {
+		for {
+			msg, err := l.link.Receive(asked, nil)
+			if err != nil {
+				return
+			}
+			r.queue(l, msg)
+		}
+	})
+	_ = l.link.DrainCredit(asked, nil) // if it fails, no more will come either
+	cancel()
+	moving.Wait()
+	for msg := l.link.Prefetched(); msg != nil; msg = l.link.Prefetched() {
+		r.queue(l, msg)
+	}
+	r.mu.Lock()
+	l.drained = true
+	r.checkOver(l)
+	r.mu.Unlock()
+	select {
+	case <-l.over:
+	case <-ctx.Done():
+	case <-l.on.conn.Done():
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, other := range r.last {
+		if other == l {
+			r.last = append(r.last[:i:i], r.last[i+1:]...)
+			break
+		}
+	}
+}
+
+// queue has a message of a connection that is drained wait for Receive.
+func (r *Receiver) queue(l *receiving, msg *goamqp.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.queue = append(l.queue, msg)
+	r.wake()
+}
+
+func (r *Receiver) release() func(context.Context) { return r.become(nil) }
+
+func (r *Receiver) has(was any) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return was == any(r.cur)
+}
+
+func (r *Receiver) detached(on *opened) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cur == nil || r.cur.on != on || r.err != nil {
+		return
+	}
+	r.cur = nil
+	r.wake()
+}
+
+// wake lets callers of Receive look again. r.mu is held.
+func (r *Receiver) wake() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *Receiver) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return
+	}
+	r.err, r.cur = err, nil
+	r.wake()
+}
