@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"sync"
 
@@ -22,6 +23,9 @@ type cbs struct {
 	n  uint64
 }
 
+// cbsReply is where answers are sent.
+const cbsReply = "cbs-reply"
+
 func (o *opener) newCBS(ctx context.Context, conn *goamqp.Conn) (*cbs, error) {
 	session, err := conn.NewSession(ctx, nil)
 	if err != nil {
@@ -31,11 +35,10 @@ func (o *opener) newCBS(ctx context.Context, conn *goamqp.Conn) (*cbs, error) {
 	if c.of.Type == "" {
 		c.of.Type = "jwt"
 	}
-	const reply = "cbs-reply"
-	if c.sender, err = session.NewSender(ctx, "$cbs", &goamqp.SenderOptions{SourceAddress: reply}); err != nil {
+	if c.sender, err = session.NewSender(ctx, "$cbs", &goamqp.SenderOptions{SourceAddress: cbsReply}); err != nil {
 		return nil, err
 	}
-	c.receiver, err = session.NewReceiver(ctx, "$cbs", &goamqp.ReceiverOptions{TargetAddress: reply, Credit: 10})
+	c.receiver, err = session.NewReceiver(ctx, "$cbs", &goamqp.ReceiverOptions{TargetAddress: cbsReply, Credit: 10})
 	return c, err
 }
 
@@ -45,7 +48,7 @@ func (c *cbs) put(ctx context.Context, token *outgrant.Token) error {
 	defer c.mu.Unlock()
 	c.n++
 	id := "put-token-" + strconv.FormatUint(c.n, 10)
-	reply := "cbs-reply"
+	reply := cbsReply
 	msg := &goamqp.Message{
 		Properties:            &goamqp.MessageProperties{MessageID: id, ReplyTo: &reply},
 		ApplicationProperties: map[string]any{"operation": "put-token", "type": c.of.Type, "name": c.of.Audience},
@@ -90,23 +93,11 @@ func putFailure(answer map[string]any) error {
 
 func number(m map[string]any, names ...string) (int64, bool) {
 	for _, name := range names {
-		switch n := m[name].(type) {
-		case int32:
-			return int64(n), true
-		case int64:
-			return n, true
-		case uint32:
-			return int64(n), true
-		case uint64:
-			return int64(n), true
-		case uint8:
-			return int64(n), true
-		case int8:
-			return int64(n), true
-		case int16:
-			return int64(n), true
-		case uint16:
-			return int64(n), true
+		switch v := reflect.ValueOf(m[name]); {
+		case v.CanInt():
+			return v.Int(), true
+		case v.CanUint():
+			return int64(v.Uint()), true
 		}
 	}
 	return 0, false

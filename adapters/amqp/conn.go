@@ -28,25 +28,11 @@ type core struct {
 	todo  chan func()    // for keep
 	token chan *outgrant.Token
 
-	cur   *opened       // keep's; nil: lost
+	cur   *opened       // keep's; the last one, where there is none
 	links map[link]bool // keep's
 
 	mu  sync.Mutex
 	err error // why the Conn has ended; nil: it has not
-}
-
-// link is a sender or a receiver: what must be attached to each new connection.
-type link interface {
-	// attach attaches it to a connection, beside the one it is attached to.
-	attach(ctx context.Context, on *opened) (swap func() (drained func(ctx context.Context)), err error)
-	// release detaches it from its connection, which is drained.
-	release() (drained func(ctx context.Context))
-	// has reports whether this is still what it has on a connection.
-	has(was any) bool
-	// detached notes that its connection is gone.
-	detached(on *opened)
-	// fail ends it.
-	fail(err error)
 }
 
 func newConn(ctx context.Context, o *opener) (*Conn, error) {
@@ -141,7 +127,9 @@ func (c *core) add(ctx context.Context, l link) error {
 				err = ended(ctx, "waiting for a connection")
 				return
 			}
-			if err = c.attach(ctx, l, c.cur); err == nil {
+			var swap func() func(context.Context)
+			if swap, err = c.attach(ctx, l, c.cur); err == nil {
+				swap()
 				c.links[l] = true
 				return
 			}
@@ -166,70 +154,16 @@ func lostConn(on *opened) bool {
 	}
 }
 
-// attach attaches a link that is attached nowhere.
-func (c *core) attach(ctx context.Context, l link, on *opened) error {
+// attach attaches a link to a connection. swap has it use that one.
+func (c *core) attach(ctx context.Context, l link, on *opened) (swap func() func(context.Context), err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
-	swap, err := l.attach(ctx, on)
-	if err == nil {
-		swap()
-	}
-	return err
-}
-
-// remove takes a link away.
-func (c *core) remove(ctx context.Context, l link) error {
-	return c.do(ctx, func() { delete(c.links, l) })
+	return l.attach(ctx, on)
 }
 
 func (c *core) tell(e Event) {
 	if c.opts.Notify != nil {
 		c.opts.Notify(e)
-	}
-}
-
-// watch hands each new token to keep.
-func (c *core) watch() {
-	for token, err := range tokensOf(c.life, c.src) {
-		if err != nil || token == nil {
-			continue // the source tries again, and its hooks have told
-		}
-		select {
-		case <-c.token: // the newest is enough
-		default:
-		}
-		c.token <- token
-	}
-}
-
-// polled asks a source that cannot be watched again ahead of each token's end.
-func polled(ctx context.Context, src outgrant.TokenSource) func(func(*outgrant.Token, error) bool) {
-	return func(yield func(*outgrant.Token, error) bool) {
-		var last *outgrant.Token
-		for {
-			token, err := src.Token(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			pause := time.Minute
-			if err == nil && (last == nil || token.AccessToken != last.AccessToken) {
-				last = token
-				if !yield(token, nil) {
-					return
-				}
-			}
-			if last != nil && !last.Expiry.IsZero() {
-				left := time.Until(last.Expiry)
-				pause = min(max(left-min(left/5, time.Minute), time.Second), time.Minute)
-			}
-			timer := time.NewTimer(pause)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return
-			}
-		}
 	}
 }
 

@@ -36,19 +36,14 @@ func (c *core) end() {
 	for l := range c.links {
 		l.fail(c.over())
 	}
-	if c.cur != nil {
-		_ = c.cur.conn.Close()
-	}
+	_ = c.cur.conn.Close()
 }
 
 // renew makes the connection one of a new token.
 func (c *core) renew(token *outgrant.Token) {
 	if c.cur.cbs != nil {
-		ctx, cancel := context.WithTimeout(c.life, c.opts.DialTimeout)
-		err := c.cur.cbs.put(ctx, token)
-		cancel()
+		err := c.put(token)
 		if err == nil {
-			c.cur.token = token
 			c.tell(Event{Kind: Renewed})
 			return
 		}
@@ -68,19 +63,15 @@ func (c *core) renew(token *outgrant.Token) {
 	c.work.Go(func() { c.again(token) })
 }
 
-// again has a token tried once more, if there is no newer one by then.
-func (c *core) again(token *outgrant.Token) {
-	timer := time.NewTimer(c.backoff(3))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.life.Done():
-		return
+// put renews the connection in place.
+func (c *core) put(token *outgrant.Token) error {
+	ctx, cancel := context.WithTimeout(c.life, c.opts.DialTimeout)
+	defer cancel()
+	err := c.cur.cbs.put(ctx, token)
+	if err == nil {
+		c.cur.token = token
 	}
-	select {
-	case c.token <- token:
-	default:
-	}
+	return err
 }
 
 // move opens another connection, attaches all links there, and lets the first drain.
@@ -91,9 +82,7 @@ func (c *core) move() error {
 	}
 	swaps := make([]func() func(context.Context), 0, len(c.links))
 	for l := range c.links {
-		ctx, cancel := context.WithTimeout(c.life, c.opts.DialTimeout)
-		swap, err := l.attach(ctx, next)
-		cancel()
+		swap, err := c.attach(c.life, l, next)
 		if err != nil {
 			_ = next.conn.Close()
 			return err
@@ -171,11 +160,7 @@ func (c *core) redial() bool {
 		}
 		pause := c.backoff(n)
 		c.tell(Event{Kind: Failed, Err: c.failure(err, ""), Pause: pause})
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-c.life.Done():
-			timer.Stop()
+		if replay.Wait(c.life, pause) != nil {
 			return false
 		}
 	}
@@ -184,22 +169,31 @@ func (c *core) redial() bool {
 // attachAll attaches the links to a connection. One that is refused for good is ended.
 func (c *core) attachAll(on *opened) error {
 	for l := range c.links {
-		if err := c.attach(c.life, l, on); err != nil {
-			if !permanent(err) || lostConn(on) {
-				return err
-			}
-			delete(c.links, l)
-			l.fail(c.failure(err, reveal(on.token)))
+		swap, err := c.attach(c.life, l, on)
+		switch {
+		case err == nil:
+			swap()
+		case !permanent(err) || lostConn(on):
+			return err
+		default:
+			c.refuse(l, on, err)
 		}
 	}
 	return nil
+}
+
+// refuse ends a link that the broker has refused for good.
+func (c *core) refuse(l link, on *opened, err error) {
+	delete(c.links, l)
+	l.fail(c.failure(err, reveal(on.token)))
 }
 
 // detachedPause is how long a link is left alone that its broker has detached, unless it is for the token.
 const detachedPause = 200 * time.Millisecond
 
 // reattach attaches a link again that its broker has detached, while the connection goes on. was is what it had there.
-func (c *core) reattach(ctx context.Context, l link, was any, on *opened, err error) {
+func (c *core) reattach(ctx context.Context, l link, was end, err error) {
+	on := was.where()
 	if causeOf(err) != Auth && !lostConn(on) && replay.Wait(ctx, detachedPause) != nil {
 		return
 	}
@@ -210,18 +204,15 @@ func (c *core) reattach(ctx context.Context, l link, was any, on *opened, err er
 		l.detached(on)
 		if causeOf(err) == Auth && c.cur.cbs != nil { // the token was not renewed in time
 			if token, tokenErr := c.src.Token(c.life); tokenErr == nil {
-				ctx, cancel := context.WithTimeout(c.life, c.opts.DialTimeout)
-				if putErr := c.cur.cbs.put(ctx, token); putErr == nil {
-					c.cur.token = token
-				}
-				cancel()
+				_ = c.put(token) // if it fails, the link is refused
 			}
 		}
-		switch err := c.attach(c.life, l, on); {
-		case err == nil || lostConn(on):
+		switch swap, err := c.attach(c.life, l, on); {
+		case err == nil:
+			swap()
+		case lostConn(on):
 		case permanent(err):
-			delete(c.links, l)
-			l.fail(c.failure(err, reveal(on.token)))
+			c.refuse(l, on, err)
 		default:
 			_ = on.conn.Close() // and all is tried again, with pauses
 		}

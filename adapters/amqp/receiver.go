@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,17 +18,14 @@ type Receiver struct {
 	opts   goamqp.ReceiverOptions
 	credit uint32
 
-	mu      sync.Mutex
-	cur     *receiving   // nil: there is no connection
-	last    []*receiving // that are drained
-	of      map[*goamqp.Message]*receiving
-	changed chan struct{} // closed when cur or err is another
-	err     error         // why it has ended
+	place[*receiving]
+	last []*receiving                   // that are drained; place's mu is of these, too
+	of   map[*goamqp.Message]*receiving // of messages that are not settled: where they came
 }
 
 // receiving is a receiver on one connection.
 type receiving struct {
-	on      *opened
+	attached
 	link    *goamqp.Receiver
 	owed    int               // messages that were received and not settled
 	drained bool              // no more come
@@ -35,8 +33,10 @@ type receiving struct {
 	over    chan struct{}     // closed when there is nothing more to it
 }
 
+func (r *receiving) detach(ctx context.Context) error { return r.link.Close(ctx) }
+
 func newReceiver(c *core, source string, opts *goamqp.ReceiverOptions) *Receiver {
-	r := &Receiver{core: c, source: source, changed: make(chan struct{}), of: map[*goamqp.Message]*receiving{}}
+	r := &Receiver{core: c, source: source, of: map[*goamqp.Message]*receiving{}, place: place[*receiving]{changed: make(chan struct{})}}
 	if opts != nil {
 		r.opts = *opts
 	}
@@ -64,12 +64,14 @@ func (r *Receiver) Receive(ctx context.Context) (*goamqp.Message, error) {
 		msg, err = receiveUntil(ctx, changed, cur.link)
 		switch {
 		case err == nil:
+			r.mu.Lock()
 			r.note(msg, cur)
+			r.mu.Unlock()
 			return msg, nil
 		case ctx.Err() != nil:
 			return nil, ended(ctx, "waiting for a message")
 		case broken(err):
-			r.core.reattach(ctx, r, cur, cur.on, err)
+			r.core.reattach(ctx, r, cur, err)
 			select {
 			case <-changed:
 			case <-ctx.Done():
@@ -111,17 +113,15 @@ func (r *Receiver) next() (*goamqp.Message, *receiving, <-chan struct{}, error) 
 		if len(l.queue) > 0 {
 			msg := l.queue[0]
 			l.queue = l.queue[1:]
-			r.of[msg] = l
-			l.owed++
+			r.note(msg, l)
 			return msg, nil, nil, nil
 		}
 	}
 	return nil, r.cur, r.changed, nil
 }
 
+// note notes whose a message is, until it is settled. r.mu is held.
 func (r *Receiver) note(msg *goamqp.Message, l *receiving) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.of[msg] = l
 	l.owed++
 }
@@ -182,15 +182,7 @@ func (r *Receiver) checkOver(l *receiving) {
 
 // Close detaches the receiver. What was not settled is delivered again.
 func (r *Receiver) Close(ctx context.Context) error {
-	err := r.core.remove(ctx, r)
-	r.mu.Lock()
-	cur := r.cur
-	r.mu.Unlock()
-	r.fail(errors.New("amqp: the receiver is closed"))
-	if cur != nil && err == nil {
-		return cur.link.Close(ctx)
-	}
-	return err
+	return r.close(ctx, r.core, r, errors.New("amqp: the receiver is closed"))
 }
 
 func (r *Receiver) attach(ctx context.Context, on *opened) (func() func(context.Context), error) {
@@ -200,7 +192,7 @@ func (r *Receiver) attach(ctx context.Context, on *opened) (func() func(context.
 		return nil, err
 	}
 	return func() func(context.Context) {
-		drained := r.become(&receiving{on: on, link: l, over: make(chan struct{})})
+		drained := r.become(&receiving{attached: attached{on}, link: l, over: make(chan struct{})})
 		_ = l.IssueCredit(r.credit)
 		return drained
 	}, nil
@@ -210,15 +202,10 @@ func (r *Receiver) attach(ctx context.Context, on *opened) (func() func(context.
 func (r *Receiver) become(next *receiving) func(context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := r.cur
-	if r.err != nil {
-		return func(context.Context) {}
-	}
-	r.cur = next
+	last := r.replace(next)
 	if last != nil {
 		r.last = append(r.last, last)
 	}
-	r.wake()
 	return func(ctx context.Context) {
 		if last != nil {
 			r.drain(ctx, last)
@@ -259,12 +246,7 @@ func (r *Receiver) drain(ctx context.Context, l *receiving) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, other := range r.last {
-		if other == l {
-			r.last = append(r.last[:i:i], r.last[i+1:]...)
-			break
-		}
-	}
+	r.last = slices.DeleteFunc(r.last, func(other *receiving) bool { return other == l })
 }
 
 // queue has a message of a connection that is drained wait for Receive.
@@ -276,35 +258,3 @@ func (r *Receiver) queue(l *receiving, msg *goamqp.Message) {
 }
 
 func (r *Receiver) release() func(context.Context) { return r.become(nil) }
-
-func (r *Receiver) has(was any) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return was == any(r.cur)
-}
-
-func (r *Receiver) detached(on *opened) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cur == nil || r.cur.on != on || r.err != nil {
-		return
-	}
-	r.cur = nil
-	r.wake()
-}
-
-// wake lets callers of Receive look again. r.mu is held.
-func (r *Receiver) wake() {
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-func (r *Receiver) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return
-	}
-	r.err, r.cur = err, nil
-	r.wake()
-}

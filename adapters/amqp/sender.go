@@ -15,21 +15,20 @@ type Sender struct {
 	target string
 	opts   goamqp.SenderOptions
 
-	mu      sync.Mutex
-	cur     *sending      // nil: there is no connection
-	changed chan struct{} // closed when cur or err is another
-	err     error         // why it has ended
+	place[*sending]
 }
 
 // sending is a sender on one connection.
 type sending struct {
-	on   *opened
+	attached
 	link *goamqp.Sender
 	busy sync.WaitGroup // sends that wait for their outcome
 }
 
+func (s *sending) detach(ctx context.Context) error { return s.link.Close(ctx) }
+
 func newSender(c *core, target string, opts *goamqp.SenderOptions) *Sender {
-	s := &Sender{core: c, target: target, changed: make(chan struct{})}
+	s := &Sender{core: c, target: target, place: place[*sending]{changed: make(chan struct{})}}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -63,7 +62,7 @@ func (s *Sender) Send(ctx context.Context, msg *goamqp.Message, opts *goamqp.Sen
 		case !broken(err):
 			return err
 		}
-		s.core.reattach(ctx, s, cur, cur.on, err)
+		s.core.reattach(ctx, s, cur, err)
 		select { // the next round is with another one
 		case <-changed:
 		case <-ctx.Done():
@@ -84,15 +83,7 @@ func (s *Sender) current() (*sending, <-chan struct{}, error) {
 
 // Close detaches the sender. Calls under way end with an error.
 func (s *Sender) Close(ctx context.Context) error {
-	err := s.core.remove(ctx, s)
-	s.mu.Lock()
-	cur := s.cur
-	s.mu.Unlock()
-	s.fail(errors.New("amqp: the sender is closed"))
-	if cur != nil && err == nil {
-		return cur.link.Close(ctx)
-	}
-	return err
+	return s.close(ctx, s.core, s, errors.New("amqp: the sender is closed"))
 }
 
 func (s *Sender) attach(ctx context.Context, on *opened) (func() func(context.Context), error) {
@@ -101,20 +92,14 @@ func (s *Sender) attach(ctx context.Context, on *opened) (func() func(context.Co
 	if err != nil {
 		return nil, err
 	}
-	return func() func(context.Context) { return s.become(&sending{on: on, link: l}) }, nil
+	return func() func(context.Context) { return s.become(&sending{attached: attached{on}, link: l}) }, nil
 }
 
 // become replaces what is there, and returns what waits for that.
 func (s *Sender) become(next *sending) func(context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := s.cur
-	if s.err != nil {
-		return func(context.Context) {}
-	}
-	s.cur = next
-	close(s.changed)
-	s.changed = make(chan struct{})
+	last := s.replace(next)
 	return func(context.Context) {
 		if last != nil {
 			last.busy.Wait() // it ends when the connection does
@@ -123,29 +108,3 @@ func (s *Sender) become(next *sending) func(context.Context) {
 }
 
 func (s *Sender) release() func(context.Context) { return s.become(nil) }
-
-func (s *Sender) has(was any) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return was == any(s.cur)
-}
-
-func (s *Sender) detached(on *opened) {
-	s.mu.Lock()
-	there := s.cur != nil && s.cur.on == on
-	s.mu.Unlock()
-	if there {
-		s.become(nil)
-	}
-}
-
-func (s *Sender) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return
-	}
-	s.err, s.cur = err, nil
-	close(s.changed)
-	s.changed = make(chan struct{})
-}

@@ -2,8 +2,8 @@ package amqp
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"net/http"
 	"sync"
@@ -24,11 +24,11 @@ func (o *opener) upgrade(ctx context.Context) (stream net.Conn, token *outgrant.
 	target.Scheme = map[string]string{"ws": "http", "wss": "https"}[o.url.Scheme]
 	ws, resp, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{"amqp"}, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
-		return nil, used.last(), nil, o.notUpgraded(resp, err, reveal(used.last()))
+		return nil, used.last(), nil, o.notUpgraded(resp, err)
 	}
 	if ws.Subprotocol() != "amqp" {
 		_ = ws.CloseNow()
-		return nil, used.last(), nil, &Error{Host: o.url.Host, Credential: o.name, Cause: Peer, Status: resp.StatusCode, Err: fmt.Errorf("the server speaks no AMQP: it did not agree to the sub-protocol amqp")}
+		return nil, used.last(), nil, &Error{Host: o.url.Host, Credential: o.name, Cause: Peer, Status: resp.StatusCode, Err: errors.New("the server speaks no AMQP: it did not agree to the sub-protocol amqp")}
 	}
 	ws.SetReadLimit(-1) // AMQP has its own
 	w := &watched{Conn: websocket.NetConn(context.Background(), ws, websocket.MessageBinary), ws: ws}
@@ -36,7 +36,7 @@ func (o *opener) upgrade(ctx context.Context) (stream net.Conn, token *outgrant.
 }
 
 // notUpgraded is about a handshake that failed.
-func (o *opener) notUpgraded(resp *http.Response, err error, token string) error {
+func (o *opener) notUpgraded(resp *http.Response, err error) error {
 	if resp == nil || resp.StatusCode == http.StatusSwitchingProtocols {
 		return err
 	}
@@ -115,12 +115,4 @@ func (w *watched) why() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.cause
-}
-
-// tokensOf yields each new token of a source, ahead of the end of the last one.
-func tokensOf(ctx context.Context, src outgrant.TokenSource) iter.Seq2[*outgrant.Token, error] {
-	if w, ok := src.(outgrant.Watcher); ok {
-		return w.Watch(ctx)
-	}
-	return polled(ctx, src)
 }

@@ -88,19 +88,26 @@ func short[T any](inShort, inSoak T) T {
 	return inShort
 }
 
-func TestPublishAndConsume(t *testing.T) {
-	t.Parallel()
-	s := startAuthServer(t, time.Minute)
-	b := peer.StartBroker(t, s, peer.BrokerOptions{})
-	for name, c := range map[string]struct {
-		url  string
-		opts amqp.Options
-	}{
+// way is a way to present a token.
+type way struct {
+	url  string
+	opts amqp.Options
+}
+
+func ways(b *peer.Broker) map[string]way {
+	return map[string]way{
 		"WebSocket": {b.URL, amqp.Options{}},
 		"XOAUTH2":   {b.TCPURL, amqp.Options{}},
 		"PLAIN":     {b.TCPURL, amqp.Options{Mechanism: amqp.Plain}},
 		"CBS":       {b.TCPURL, amqp.Options{CBS: &amqp.CBS{Audience: "queue:CBS"}}},
-	} {
+	}
+}
+
+func TestPublishAndConsume(t *testing.T) {
+	t.Parallel()
+	s := startAuthServer(t, time.Minute)
+	b := peer.StartBroker(t, s, peer.BrokerOptions{})
+	for name, c := range ways(b) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn, _ := dial(t, c.url, newSource(t, s), c.opts)
@@ -132,13 +139,7 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	s := startAuthServer(t, time.Minute)
 	b := peer.StartBroker(t, s, peer.BrokerOptions{})
-	for name, c := range map[string]struct {
-		url  string
-		opts amqp.Options
-	}{
-		"WebSocket": {b.URL, amqp.Options{}}, "XOAUTH2": {b.TCPURL, amqp.Options{}}, "PLAIN": {b.TCPURL, amqp.Options{Mechanism: amqp.Plain}},
-		"CBS": {b.TCPURL, amqp.Options{CBS: &amqp.CBS{Audience: "queue:x"}}},
-	} {
+	for name, c := range ways(b) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			good, err := newSource(t, s).Token(t.Context())
