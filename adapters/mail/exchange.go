@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -41,6 +42,7 @@ type login struct {
 type exchange struct {
 	mechanism  string
 	host       string
+	mailbox    string          // whose
 	token      *outgrant.Token // nil: it has not begun
 	response   []byte          // the initial response, until it is sent
 	sent       bool            // the token was, maybe
@@ -110,8 +112,8 @@ func (l *login) begin(mechanism, host string, imap bool) ([]byte, error) {
 	if err := checkUser(user); err != nil {
 		return nil, err
 	}
-	l.token = token
-	l.response = l.initial(user)
+	l.mailbox, l.token = user, token
+	l.response = l.initial()
 	if imap || len("AUTH ")+len(mechanism)+len(" ")+base64.StdEncoding.EncodedLen(len(l.response))+len("\r\n") <= longestLine {
 		return l.answer(), nil
 	}
@@ -119,12 +121,12 @@ func (l *login) begin(mechanism, host string, imap bool) ([]byte, error) {
 }
 
 // initial returns the initial response.
-func (l *login) initial(user string) []byte {
+func (l *login) initial() []byte {
 	var b strings.Builder
 	if l.mechanism == xoauth2 {
-		fmt.Fprintf(&b, "user=%s\x01", user)
+		fmt.Fprintf(&b, "user=%s\x01", l.mailbox)
 	} else {
-		fmt.Fprintf(&b, "n,a=%s,\x01", strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user)) // RFC 5801 4
+		fmt.Fprintf(&b, "n,a=%s,\x01", strings.NewReplacer("=", "=3D", ",", "=2C").Replace(l.mailbox)) // RFC 5801 4
 		if l.opts.Host != "" {
 			fmt.Fprintf(&b, "host=%s\x01", l.opts.Host)
 		}
@@ -183,12 +185,9 @@ func (l *login) finished() {
 }
 
 // where is the server, as errors call it.
-func (l *login) where() string {
-	if l.host == "" {
-		return "the mail server"
-	}
-	return l.host
-}
+func (l *login) where() string { return named(l.host) }
+
+func named(host string) string { return cmp.Or(host, "the mail server") }
 
 // run runs login, and once more with another token if the server refused the first.
 func (l *login) run(attempt func() error) error {
@@ -244,7 +243,11 @@ func (l *login) checkConn(conn net.Conn) error {
 	if l.opts.AllowPlaintext || encrypted(conn) || local(conn) {
 		return nil
 	}
-	return fmt.Errorf("mail: no token for %s over a connection that is not encrypted: use TLS, or STARTTLS before the login: %w", l.opts.Host, outgrant.ErrInsecureURL)
+	return insecure(l.opts.Host)
+}
+
+func insecure(host string) error {
+	return fmt.Errorf("mail: no token for %s over a connection that is not encrypted: use TLS, or STARTTLS before the login: %w", named(host), outgrant.ErrInsecureURL)
 }
 
 func local(conn net.Conn) bool {

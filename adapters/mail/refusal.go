@@ -30,13 +30,7 @@ type RefusedError struct {
 // Error names the server, the user and the credential, says why the token was refused and what to do next.
 func (e *RefusedError) Error() string {
 	var b strings.Builder
-	b.WriteString("mail: ")
-	if e.Host == "" {
-		b.WriteString("the mail server")
-	} else {
-		b.WriteString(e.Host)
-	}
-	b.WriteString(" refused the token")
+	fmt.Fprintf(&b, "mail: %s refused the token", named(e.Host))
 	if e.Credential != "" {
 		fmt.Fprintf(&b, " of %q", e.Credential)
 	}
@@ -72,10 +66,7 @@ const (
 
 // newRefusedError reads what a server says of a refusal: JSON, base64 of which the mail library has undone.
 func newRefusedError(l *login, challenge []byte) *RefusedError {
-	e := &RefusedError{Host: l.host, Mechanism: l.mechanism, User: l.user, TokenSize: len(l.token.AccessToken.Reveal())}
-	if e.User == "" {
-		e.User = l.token.User
-	}
+	e := &RefusedError{Host: l.host, Mechanism: l.mechanism, User: l.mailbox, TokenSize: len(l.token.AccessToken.Reveal())}
 	if d, ok := l.src.(outgrant.Describer); ok {
 		e.Credential = d.Describe().Name
 	}

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,7 +55,7 @@ func (a *Auth[S]) Start(server *S) (mechanism string, initialResponse []byte, er
 	}
 	info := smtp.ServerInfo(*server)
 	if !info.TLS && !l.opts.AllowPlaintext && !origin.Loopback(info.Name) {
-		return "", nil, fmt.Errorf("mail: no token for %s over a connection that is not encrypted: use TLS, or STARTTLS before the login: %w", info.Name, outgrant.ErrInsecureURL)
+		return "", nil, insecure(info.Name)
 	}
 	mechanism, err = chosen(info)
 	if err != nil {
@@ -106,7 +107,7 @@ func (a *Auth[S]) Login(login func() error) error {
 
 func (a *Auth[S]) open() (*login, error) {
 	if a.login == nil {
-		return nil, fmt.Errorf("mail: the Auth is empty: make it by SMTPAuth or SMTPAuthFor")
+		return nil, errors.New("mail: the Auth is empty: make it by SMTPAuth or SMTPAuthFor")
 	}
 	return a.login()
 }
