@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -23,10 +24,14 @@ func sqlState(err error) string {
 	return ""
 }
 
-// failure says what could not be done, and what to do about it; nil if there is no error.
-func failure(what string, err error) error {
+// failure says what could not be done in a call, and what to do about it; nil if there is no error. A call that its context
+// has ended says just that: drivers have words of their own for it.
+func failure(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
 	}
 	advice := ""
 	switch sqlState(err) {

@@ -30,7 +30,7 @@ func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
 	}
 	rows, err := f.db.QueryContext(ctx, f.sql.changes, f.next)
 	if err != nil {
-		return nil, callFailure(ctx, "tell what has changed", err)
+		return nil, failure(ctx, "tell what has changed", err)
 	}
 	defer rows.Close()
 	var keys []driver.Key
@@ -40,7 +40,7 @@ func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
 		var k driver.Key
 		var at string
 		if err := rows.Scan(&next, &id, &k.Tenant, &k.Kind, &k.Name, &at); err != nil {
-			return nil, callFailure(ctx, "tell what has changed", err)
+			return nil, failure(ctx, "tell what has changed", err)
 		}
 		if at == "" { // nothing has
 			continue
@@ -51,7 +51,7 @@ func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
 		seen[string(id)] = at
 	}
 	if err := rows.Err(); err != nil {
-		return nil, callFailure(ctx, "tell what has changed", err)
+		return nil, failure(ctx, "tell what has changed", err)
 	}
 	f.next, f.seen = next, seen
 	return keys, nil
@@ -70,5 +70,5 @@ func (s *Store) Listen(ctx context.Context, changed func()) error {
 	if err == nil {
 		err = errors.New("the function has returned")
 	}
-	return failure("listen", err)
+	return failure(ctx, "listen", err)
 }

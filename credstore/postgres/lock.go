@@ -43,7 +43,7 @@ func (s *Store) Lock(ctx context.Context, k driver.Key) (driver.Lock, error) {
 		return nil, err
 	}
 	if err := s.locks.Lock(ctx, k); err != nil {
-		return nil, lockFailure(k, err)
+		return nil, lockFailure(ctx, k, err)
 	}
 	for pause := firstPause; ; pause = min(pause*3/2, longestPause) {
 		l, err := s.attempt(ctx, k)
@@ -55,7 +55,7 @@ func (s *Store) Lock(ctx context.Context, k driver.Key) (driver.Lock, error) {
 		}
 		if err != nil {
 			s.locks.Unlock(k)
-			return nil, lockFailure(k, err)
+			return nil, lockFailure(ctx, k, err)
 		}
 	}
 }
@@ -74,16 +74,16 @@ func (s *Store) TryLock(ctx context.Context, k driver.Key) (driver.Lock, bool, e
 	}
 	s.locks.Unlock(k)
 	if err != nil {
-		return nil, false, lockFailure(k, err)
+		return nil, false, lockFailure(ctx, k, err)
 	}
 	return nil, false, nil
 }
 
-func lockFailure(k driver.Key, err error) error {
+func lockFailure(ctx context.Context, k driver.Key, err error) error {
 	if errors.Is(err, errClosed) {
 		return err
 	}
-	return failure("lock "+k.String(), err)
+	return failure(ctx, "lock "+k.String(), err)
 }
 
 // attempt takes the lock, on a connection that it gets when it is its turn; nil without an error: somebody else has it.

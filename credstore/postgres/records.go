@@ -45,12 +45,12 @@ func statementsIn(schema string) statements {
 
 // idOf is what a key's row is found by: each part has its length before it, so that no two keys share one.
 func idOf(k driver.Key) []byte {
-	h := sha256.New()
+	var b []byte
 	for _, part := range []string{k.Tenant, k.Kind, k.Name} {
-		_ = binary.Write(h, binary.BigEndian, uint32(len(part)))
-		_, _ = h.Write([]byte(part))
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
 	}
-	return h.Sum(nil)
+	id := sha256.Sum256(b)
+	return id[:]
 }
 
 // Get is that of [driver.Store].
@@ -65,7 +65,7 @@ func (s *Store) Get(ctx context.Context, k driver.Key) (driver.Record, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return driver.Record{}, fmt.Errorf("postgres: %v: %w", k, driver.ErrNotFound)
 	case err != nil:
-		return driver.Record{}, s.failed(ctx, "read", k, err)
+		return driver.Record{}, failure(ctx, "read "+k.String(), err)
 	case r.Key != k:
 		return driver.Record{}, foreign(k)
 	}
@@ -76,10 +76,6 @@ func (s *Store) Get(ctx context.Context, k driver.Key) (driver.Record, error) {
 // foreign is about a row that this package has not written.
 func foreign(k driver.Key) error {
 	return fmt.Errorf("postgres: %v: its row was not written by outgrant, or was changed: %w", k, driver.ErrDamaged)
-}
-
-func (s *Store) failed(ctx context.Context, what string, k driver.Key, err error) error {
-	return callFailure(ctx, what+" "+k.String(), err)
 }
 
 // Put is that of [driver.Store].
@@ -95,7 +91,7 @@ func (s *Store) Put(ctx context.Context, r driver.Record, ifVersion string) (str
 	}
 	written, err := s.affected(ctx, statement, args...)
 	if err != nil {
-		return "", s.failed(ctx, "write", r.Key, err)
+		return "", failure(ctx, "write "+r.Key.String(), err)
 	}
 	if written == 0 {
 		return "", fmt.Errorf("postgres: %v: %w", r.Key, driver.ErrConflict)
@@ -114,7 +110,7 @@ func (s *Store) Delete(ctx context.Context, k driver.Key, ifVersion string) erro
 	}
 	deleted, err := s.affected(ctx, statement, args...)
 	if err != nil {
-		return s.failed(ctx, "delete", k, err)
+		return failure(ctx, "delete "+k.String(), err)
 	}
 	if deleted > 0 {
 		return nil
@@ -122,7 +118,7 @@ func (s *Store) Delete(ctx context.Context, k driver.Key, ifVersion string) erro
 	var left int
 	if ifVersion != "" {
 		if err := s.db.QueryRowContext(ctx, s.sql.exists, idOf(k)).Scan(&left); err != nil {
-			return s.failed(ctx, "delete", k, err)
+			return failure(ctx, "delete "+k.String(), err)
 		}
 	}
 	if left > 0 {
@@ -152,7 +148,7 @@ func (s *Store) List(ctx context.Context, tenant, kind string) iter.Seq2[driver.
 		for after, more := []byte{}, true; more; {
 			page, err := s.page(ctx, tenant, kind, after)
 			if err != nil {
-				yield(driver.Record{}, callFailure(ctx, fmt.Sprintf("list the records of kind %q", kind), err))
+				yield(driver.Record{}, failure(ctx, fmt.Sprintf("list the records of kind %q", kind), err))
 				return
 			}
 			for _, row := range page {
@@ -201,7 +197,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 	what := fmt.Sprintf("tell which records of kind %q are due", kind)
 	rows, err := s.db.QueryContext(ctx, s.sql.due, kind, before, limit)
 	if err != nil {
-		return nil, callFailure(ctx, what, err)
+		return nil, failure(ctx, what, err)
 	}
 	defer rows.Close()
 	var keys []driver.Key
@@ -210,7 +206,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 		var id []byte
 		k := driver.Key{Kind: kind}
 		if err := rows.Scan(&id, &k.Tenant, &k.Name); err != nil {
-			return nil, callFailure(ctx, what, err)
+			return nil, failure(ctx, what, err)
 		}
 		if string(id) != string(idOf(k)) {
 			damaged = append(damaged, foreign(k))
@@ -219,17 +215,9 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 		keys = append(keys, k)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, callFailure(ctx, what, err)
+		return nil, failure(ctx, what, err)
 	}
 	return keys, errors.Join(damaged...)
-}
-
-// callFailure is about a call that failed, or was ended by its context.
-func callFailure(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	return failure(what, err)
 }
 
 func timeOrNull(t time.Time) sql.NullTime {

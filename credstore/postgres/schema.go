@@ -47,11 +47,11 @@ func Migrate(ctx context.Context, db *sql.DB, opts *Options) error {
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return failure("migrate the schema", err)
+		return failure(ctx, "migrate the schema", err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1::bigint)", int64(migrations)); err != nil {
-		return failure("migrate the schema", err)
+		return failure(ctx, "migrate the schema", err)
 	}
 	found, err := versionOf(ctx, tx, o.Schema)
 	if err != nil || found >= schemaVersion { // somebody else was quicker
@@ -60,12 +60,12 @@ func Migrate(ctx context.Context, db *sql.DB, opts *Options) error {
 	for _, step := range steps[found:] {
 		for _, statement := range strings.Split(in(o.Schema, step), "\n\n") { // one at a time, as some drivers prepare them
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return failure("migrate the schema", err)
+				return failure(ctx, "migrate the schema", err)
 			}
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return failure("migrate the schema", err)
+		return failure(ctx, "migrate the schema", err)
 	}
 	return nil
 }
@@ -85,11 +85,11 @@ func versionOf(ctx context.Context, q interface {
 	const look = "SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1::text AND c.relname = 'version'"
 	var found int
 	if err := q.QueryRowContext(ctx, look, schema).Scan(&found); err != nil || found == 0 {
-		return 0, failure("look for the schema", err)
+		return 0, failure(ctx, "look for the schema", err)
 	}
 	err = q.QueryRowContext(ctx, fmt.Sprintf("SELECT version FROM %s.version", schema)).Scan(&version)
 	if err != nil {
-		return 0, failure("read the version of the schema", err)
+		return 0, failure(ctx, "read the version of the schema", err)
 	}
 	return version, nil
 }
