@@ -88,7 +88,7 @@ func (t idToken) user(want string) (string, error) {
 	case len(all) == 1 && (subject == "" || strings.Contains(subject, "@") != strings.Contains(want, "@")):
 		return want, nil // a number, perhaps: that it is another user cannot be told
 	}
-	return "", fmt.Errorf("%w: it is for %q, and %q consented: log in as that user at the provider, and start again", ErrWrongUser, want, all[0])
+	return "", fmt.Errorf("%w: it is for %q, and %q consented: log in as that user at the provider, and start again", ErrWrongUser, display.Line(want, 200), all[0])
 }
 
 // names returns the names by which people know the user.

@@ -182,6 +182,7 @@ func FuzzIDToken(f *testing.F) {
 	for _, payload := range readSeeds(f, "testdata/idtokens") {
 		f.Add(payload, "")
 		f.Add(payload, "ops@acme.example")
+		f.Add(payload, strings.Repeat("\x80u", 1500))
 	}
 	f.Add("not.a.token", "")
 	s := newBareSite(f, oauthtest.ServerOptions{}, nil)
