@@ -9,7 +9,7 @@
 //	defer conn.Close()
 //	sender, err := conn.NewSender(ctx, "queue:acme/orders", nil)
 //	...
-//	err = sender.Send(ctx, goamqp.NewMessage(body), nil)
+//	err = sender.Send(ctx, amqp.NewMessage(body), nil)
 //
 // # When a token ends
 //

@@ -71,6 +71,9 @@ func (c *Conn) NewSender(ctx context.Context, target string, opts *goamqp.Sender
 	if c.core == nil {
 		return nil, errEmpty
 	}
+	if opts != nil && opts.DynamicAddress {
+		return nil, errDynamic
+	}
 	s := newSender(c.core(), target, opts)
 	if err := c.core().add(ctx, s); err != nil {
 		return nil, err
@@ -84,6 +87,9 @@ func (c *Conn) NewReceiver(ctx context.Context, source string, opts *goamqp.Rece
 	if c.core == nil {
 		return nil, errEmpty
 	}
+	if opts != nil && opts.DynamicAddress {
+		return nil, errDynamic
+	}
 	r := newReceiver(c.core(), source, opts)
 	if err := c.core().add(ctx, r); err != nil {
 		return nil, err
@@ -91,7 +97,10 @@ func (c *Conn) NewReceiver(ctx context.Context, source string, opts *goamqp.Rece
 	return r, nil
 }
 
-var errEmpty = errors.New("amqp: the Conn is empty: make it by Dial")
+var (
+	errEmpty   = errors.New("amqp: the Conn is empty: make it by Dial")
+	errDynamic = errors.New("amqp: DynamicAddress: a node that the broker makes for one connection ends with it: name one")
+)
 
 // do has keep do something, and waits for it.
 func (c *core) do(ctx context.Context, f func()) error {

@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	goamqp "github.com/Azure/go-amqp"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters/amqp"
+	"github.com/outgrant/outgrant/adapters/amqp/amqptest"
 	"github.com/outgrant/outgrant/internal/leakcheck"
 	"github.com/outgrant/outgrant/oauthtest"
 )
@@ -143,6 +145,17 @@ func TestSilentServers(t *testing.T) {
 		require.Error(t, err, url)
 		require.Less(t, time.Since(start), 5*time.Second, url)
 	}
+}
+
+// TestDynamicAddress: what would end with the first connection is refused.
+func TestDynamicAddress(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, amqptest.Options{})
+	conn, _ := connect(t, b.URL(), outgrant.StaticToken("a-token"), amqp.Options{})
+	_, err := conn.NewSender(t.Context(), "", &goamqp.SenderOptions{DynamicAddress: true})
+	require.ErrorContains(t, err, "DynamicAddress")
+	_, err = conn.NewReceiver(t.Context(), "", &goamqp.ReceiverOptions{DynamicAddress: true})
+	require.ErrorContains(t, err, "DynamicAddress")
 }
 
 func TestNoToken(t *testing.T) {

@@ -36,7 +36,19 @@ func (c *core) end() {
 	for l := range c.links {
 		l.fail(c.over())
 	}
-	_ = c.cur.conn.Close()
+	c.cur.leave()
+}
+
+// leavePatience is how long a broker may take to say that it has read all.
+const leavePatience = time.Second
+
+// leave closes a connection when the broker has read all that was sent on it. Otherwise what has just been settled may be
+// lost: a TCP connection that is closed before all was read that has come resets the other side.
+func (o *opened) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leavePatience)
+	defer cancel()
+	_ = o.session.Close(ctx)
+	_ = o.conn.Close()
 }
 
 // renew makes the connection one of a new token.
@@ -72,6 +84,21 @@ func (c *core) put(token *outgrant.Token) error {
 		c.cur.token = token
 	}
 	return err
+}
+
+// putAnother renews the connection in place with another token than the one that has ended, and reports whether it could.
+func (c *core) putAnother() bool {
+	if i, ok := c.src.(outgrant.Invalidator); ok {
+		i.Invalidate(c.cur.token)
+	}
+	ctx, cancel := context.WithTimeout(c.life, c.opts.DialTimeout)
+	defer cancel()
+	token, err := c.src.Token(ctx)
+	if err != nil || token.AccessToken == c.cur.token.AccessToken || c.put(token) != nil {
+		return false
+	}
+	c.tell(Event{Kind: Renewed})
+	return true
 }
 
 // move opens another connection, attaches all links there, and lets the first drain.
@@ -119,7 +146,7 @@ func (c *core) drain(last *opened, drains []func(context.Context)) {
 		all.Go(func() { drained(ctx) })
 	}
 	all.Wait()
-	_ = last.conn.Close()
+	last.leave()
 }
 
 // lost notes that the connection has ended.
@@ -194,7 +221,7 @@ const detachedPause = 200 * time.Millisecond
 // reattach attaches a link again that its broker has detached, while the connection goes on. was is what it had there.
 func (c *core) reattach(ctx context.Context, l link, was end, err error) {
 	on := was.where()
-	if causeOf(err) != Auth && !lostConn(on) && replay.Wait(ctx, detachedPause) != nil {
+	if !l.has(was) || causeOf(err) != Auth && !lostConn(on) && replay.Wait(ctx, detachedPause) != nil {
 		return
 	}
 	_ = c.do(ctx, func() {
@@ -202,12 +229,15 @@ func (c *core) reattach(ctx context.Context, l link, was end, err error) {
 			return // it has moved on, or will
 		}
 		l.detached(on)
-		if causeOf(err) == Auth && c.cur.cbs != nil { // the token was not renewed in time
-			if token, tokenErr := c.src.Token(c.life); tokenErr == nil {
-				_ = c.put(token) // if it fails, the link is refused
+		swap, err := c.attach(c.life, l, on)
+		if err != nil && causeOf(err) == Auth && on.cbs != nil { // the token has ended before it was renewed
+			if !c.putAnother() {
+				_ = on.conn.Close() // and all is tried again, with pauses
+				return
 			}
+			swap, err = c.attach(c.life, l, on)
 		}
-		switch swap, err := c.attach(c.life, l, on); {
+		switch {
 		case err == nil:
 			swap()
 		case lostConn(on):

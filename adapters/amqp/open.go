@@ -70,8 +70,8 @@ func (o *opener) check() error {
 		return errors.New("the URL has a user, and the token is what authorizes: leave it away")
 	case plain && !o.opts.AllowPlaintext && !origin.Loopback(o.url.Hostname()):
 		return fmt.Errorf("no token for %s without TLS: use wss or amqps: %w", o.url.Host, outgrant.ErrInsecureURL)
-	case signs && !o.webSocket():
-		return errors.New("the source signs requests, and has no token for SASL")
+	case signs && (!o.webSocket() || o.opts.Mechanism != "" || o.opts.CBS != nil):
+		return errors.New("the source signs requests, and has no token for SASL or $cbs")
 	case o.opts.Mechanism != "" && o.opts.Mechanism != XOAUTH2 && o.opts.Mechanism != Plain:
 		return errors.New("Mechanism must be XOAUTH2 or Plain")
 	case o.opts.CBS != nil && o.opts.CBS.Audience == "":
@@ -90,7 +90,7 @@ func (o *opener) setDefaults() {
 			*d = value
 		}
 	}
-	if o.opts.Mechanism == "" {
+	if o.opts.Mechanism == "" && !o.webSocket() {
 		o.opts.Mechanism = XOAUTH2
 	}
 }
@@ -100,11 +100,15 @@ func (o *opener) webSocket() bool { return strings.HasPrefix(o.url.Scheme, "ws")
 // open opens a connection. If the broker refuses the token, that is dropped, and another one tried.
 func (o *opener) open(ctx context.Context) (*opened, error) {
 	c, token, err := o.try(ctx)
-	if err == nil || token == nil || !refused(err) {
+	if err == nil || token == nil {
 		return c, err
 	}
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok || refusal.Cause != Auth || refusal.Status != 0 { // after a handshake the transport has tried another one
+		return nil, err
+	}
 	i, ok := o.src.(outgrant.Invalidator)
-	if !ok || o.webSocket() && o.opts.CBS == nil { // there the transport has tried another one
+	if !ok {
 		return nil, err
 	}
 	i.Invalidate(token)
@@ -114,11 +118,6 @@ func (o *opener) open(ctx context.Context) (*opened, error) {
 	}
 	c, _, err = o.try(ctx)
 	return c, err
-}
-
-func refused(err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	return ok && e.Cause == Auth
 }
 
 // try opens a connection with the source's token, which it returns also if that failed with it.
@@ -163,7 +162,7 @@ func (o *opener) begin(ctx context.Context, c *opened, stream net.Conn) (err err
 		opts = *o.opts.Conn
 	}
 	opts.HostName, opts.TLSConfig, opts.SASLType = o.url.Hostname(), nil, goamqp.SASLTypeAnonymous()
-	if !o.webSocket() && o.opts.CBS == nil {
+	if o.opts.Mechanism != "" && o.opts.CBS == nil {
 		if opts.SASLType, err = o.sasl(c.token); err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 	goamqp "github.com/Azure/go-amqp"
 )
 
-// Mechanism is how a token is presented over TCP.
+// Mechanism is how a token is presented by SASL.
 type Mechanism string
 
 // The mechanisms.
@@ -26,10 +26,11 @@ type Options struct {
 	// AnyGrant takes a source of any grant. Default false: client credentials, and sources that are not ours.
 	AnyGrant bool
 
-	// Mechanism is that of SASL over TCP. Default XOAUTH2.
+	// Mechanism presents the token by SASL. Default XOAUTH2 over TCP, and none over WebSocket, where the handshake has it: SASL
+	// is ANONYMOUS there.
 	Mechanism Mechanism
 
-	// User is the user name of SASL over TCP. Default the token's user, or "oauth2".
+	// User is the user name of SASL. Default the token's user, or "oauth2".
 	User string
 
 	// CBS presents tokens by claims-based security, and renews them in place. Default nil: the broker cannot.

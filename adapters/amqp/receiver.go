@@ -13,10 +13,11 @@ import (
 
 // Receiver receives messages from a node, over whichever connection is there. It is safe for concurrent use.
 type Receiver struct {
-	core   *core
-	source string
-	opts   goamqp.ReceiverOptions
-	credit uint32
+	core    *core
+	source  string
+	opts    goamqp.ReceiverOptions
+	credit  uint32
+	settled bool // the broker settles messages as it sends them
 
 	place[*receiving]
 	last []*receiving                   // that are drained; place's mu is of these, too
@@ -27,6 +28,7 @@ type Receiver struct {
 type receiving struct {
 	attached
 	link    *goamqp.Receiver
+	calls   int               // of Receive that wait for a message
 	owed    int               // messages that were received and not settled
 	drained bool              // no more come
 	queue   []*goamqp.Message // that came, and wait for Receive
@@ -41,6 +43,7 @@ func newReceiver(c *core, source string, opts *goamqp.ReceiverOptions) *Receiver
 		r.opts = *opts
 	}
 	r.credit = uint32(max(r.opts.Credit, 1))
+	r.settled = r.opts.RequestedSenderSettleMode != nil && *r.opts.RequestedSenderSettleMode == goamqp.SenderSettleModeSettled
 	r.opts.Credit = -1 // credit is given here, so that a connection which is drained gets none
 	return r
 }
@@ -62,11 +65,9 @@ func (r *Receiver) Receive(ctx context.Context) (*goamqp.Message, error) {
 			}
 		}
 		msg, err = receiveUntil(ctx, changed, cur.link)
+		r.received(msg, cur)
 		switch {
 		case err == nil:
-			r.mu.Lock()
-			r.note(msg, cur)
-			r.mu.Unlock()
 			return msg, nil
 		case ctx.Err() != nil:
 			return nil, ended(ctx, "waiting for a message")
@@ -114,16 +115,42 @@ func (r *Receiver) next() (*goamqp.Message, *receiving, <-chan struct{}, error) 
 			msg := l.queue[0]
 			l.queue = l.queue[1:]
 			r.note(msg, l)
+			r.checkOver(l)
 			return msg, nil, nil, nil
 		}
+	}
+	if r.cur != nil {
+		r.cur.calls++
 	}
 	return nil, r.cur, r.changed, nil
 }
 
+// received ends a call that waited for a message, which is nil if there was none.
+func (r *Receiver) received(msg *goamqp.Message, l *receiving) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.calls--
+	if msg != nil {
+		r.note(msg, l)
+	}
+	r.checkOver(l)
+}
+
 // note notes whose a message is, until it is settled. r.mu is held.
 func (r *Receiver) note(msg *goamqp.Message, l *receiving) {
+	if r.settled {
+		r.another(l)
+		return
+	}
 	r.of[msg] = l
 	l.owed++
+}
+
+// another asks for one more message, for one that is settled. r.mu is held.
+func (r *Receiver) another(l *receiving) {
+	if l == r.cur {
+		_ = l.link.IssueCredit(1) // if it fails the link is gone, which Receive notices
+	}
 }
 
 // AcceptMessage tells the broker that a message was processed. If its connection is gone, the error matches [ErrRedelivered].
@@ -159,8 +186,8 @@ func (r *Receiver) settle(msg *goamqp.Message, settle func(*goamqp.Receiver) err
 	defer r.mu.Unlock()
 	l.owed--
 	r.checkOver(l)
-	if err == nil && l == r.cur {
-		_ = l.link.IssueCredit(1) // if it fails the link is gone, which Receive notices
+	if err == nil {
+		r.another(l)
 	}
 	if err != nil && broken(err) {
 		return fmt.Errorf("amqp: %w", ErrRedelivered)
@@ -170,14 +197,35 @@ func (r *Receiver) settle(msg *goamqp.Message, settle func(*goamqp.Receiver) err
 
 // checkOver notes that there is nothing more to a connection. r.mu is held.
 func (r *Receiver) checkOver(l *receiving) {
-	if !l.drained || len(l.queue) > 0 || l.owed > 0 {
+	if !l.drained || l.calls > 0 || len(l.queue) > 0 || l.owed > 0 {
 		return
 	}
+	r.forget(l)
 	select {
 	case <-l.over:
 	default:
 		close(l.over)
 	}
+}
+
+// forget forgets a connection that was drained. r.mu is held.
+func (r *Receiver) forget(l *receiving) {
+	r.last = slices.DeleteFunc(r.last, func(other *receiving) bool { return other == l })
+}
+
+// detached notes that the connection is gone. Messages that were settled when they were sent do not come again: they are kept.
+func (r *Receiver) detached(on *opened) {
+	r.mu.Lock()
+	if l := r.cur; r.settled && l != nil && l.on == on {
+		for msg := l.link.Prefetched(); msg != nil; msg = l.link.Prefetched() {
+			l.queue = append(l.queue, msg)
+		}
+		l.drained = true
+		r.last = append(r.last, l)
+		r.checkOver(l)
+	}
+	r.mu.Unlock()
+	r.place.detached(on)
 }
 
 // Close detaches the receiver. What was not settled is delivered again.
@@ -246,7 +294,7 @@ func (r *Receiver) drain(ctx context.Context, l *receiving) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = slices.DeleteFunc(r.last, func(other *receiving) bool { return other == l })
+	r.forget(l)
 }
 
 // queue has a message of a connection that is drained wait for Receive.
