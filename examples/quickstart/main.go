@@ -4,7 +4,8 @@
 //
 // needs no account: it starts a token service and a receiver on this machine and shows what happens to calls while
 // tokens end, are rejected, and the token service is down, to calls as the user of each request, and to credentials that are
-// kept by name in an encrypted folder, one of them authorized by a user; and calls of an OData service and of Twitter.
+// kept by name in an encrypted folder, one of them authorized by a user; and an OData service, Twitter, a mail
+// server and a message broker.
 //
 //	go run ./examples/quickstart -service-key key.json -get URL
 //

@@ -26,7 +26,10 @@ func callReceivers(ctx context.Context) error {
 	if err := sendTweet(ctx); err != nil {
 		return err
 	}
-	return sendMail(ctx)
+	if err := sendMail(ctx); err != nil {
+		return err
+	}
+	return publish(ctx)
 }
 
 func writeOData(ctx context.Context) error {
