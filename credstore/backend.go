@@ -111,6 +111,23 @@ func (b *backend) TryLock(ctx context.Context, k driver.Key) (driver.Lock, bool,
 	return b.store.TryLock(ctx, k)
 }
 
+// follow returns what tells what has changed; nil: the driver cannot.
+func (b *backend) follow() func(context.Context) ([]driver.Key, error) {
+	follower, ok := b.store.(driver.Follower)
+	if !ok {
+		return nil
+	}
+	next := follower.Follow()
+	return func(ctx context.Context) ([]driver.Key, error) {
+		ctx, end, err := b.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+		return next(ctx)
+	}
+}
+
 // Close is called once.
 func (b *backend) Close() error {
 	b.mu.Lock()

@@ -22,6 +22,9 @@ type credential struct {
 
 	seen    atomic.Uint64 // core.changes when it was last compared
 	checked atomic.Int64  // when that was, since began
+	news    atomic.Uint64 // how often the feed has told of it
+	heard   atomic.Uint64 // of these, how many there were when it was last compared, or that was tried
+	known   atomic.Uint64 // of these, how many there were when it was last compared
 	looks   looks
 }
 
@@ -60,6 +63,7 @@ func (s *Store) credential(ctx context.Context, name string) (*credential, error
 	}
 	defer s.running.Done()
 	c = &credential{core: s.core, name: n}
+	rounds := s.feed.rounds.Load()
 	if err := c.build(ctx); err != nil {
 		return nil, err
 	}
@@ -69,6 +73,7 @@ func (s *Store) credential(ctx context.Context, name string) (*credential, error
 		return other, nil
 	}
 	s.credentials[n] = c
+	c.missed(rounds)
 	return c, nil
 }
 

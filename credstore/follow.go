@@ -37,8 +37,12 @@ type look struct {
 // look waits for it, and after a change of this process all do. While the backend cannot tell, what is there goes on.
 func (c *credential) follow(ctx context.Context) {
 	for range 2 { // the first look may have begun before the change
-		changed := c.seen.Load() != c.core.changes.Load()
-		if !changed && sinceBegan()-c.checked.Load() < int64(c.core.opts.PollInterval/4*3) { // the rest is for the look
+		changed := c.seen.Load() != c.core.changes.Load() || c.heard.Load() != c.news.Load()
+		last := c.checked.Load()
+		if c.isFed() {
+			last = max(last, c.core.feed.asked.Load())
+		}
+		if !changed && sinceBegan()-last < int64(c.core.opts.PollInterval/4*3) { // the rest is for the look
 			return
 		}
 		l, isNew := c.look()
@@ -102,14 +106,46 @@ func (c *credential) compare() {
 	ctx, cancel := context.WithTimeout(c.core.life, lookTimeout)
 	defer cancel()
 	changes, now := c.core.changes.Load(), sinceBegan()
+	err := c.readAgain(ctx, c.seen.Load() != changes)
+	if err == nil {
+		c.seen.Store(changes) // else a change of this process is looked for again at the next call
+	}
+	c.checked.Store(now)
+}
+
+// readAgain reads what the engine was made of, if that may have changed, and builds it again if it has.
+func (c *credential) readAgain(ctx context.Context, must bool) error {
+	if c.core.feed.next != nil {
+		if err := c.core.ask(ctx); err != nil {
+			return err
+		}
+		if !must && c.isFed() && c.known.Load() == c.news.Load() {
+			return nil
+		}
+	}
+	news, rounds := c.news.Load(), c.core.feed.rounds.Load()
+	c.heard.Store(news)
 	changed, err := c.changed(ctx)
 	if err == nil && changed {
 		err = c.rebuild(ctx)
 	}
 	if err == nil {
-		c.seen.Store(changes) // else a change of this process is looked for again at the next call
+		c.known.Store(news)
+		c.missed(rounds)
 	}
-	c.checked.Store(now)
+	return err
+}
+
+// isFed reports whether the feed tells of what would change the engine.
+func (c *credential) isFed() bool {
+	return c.core.feed.next != nil && len(c.built.Load().from) > 0
+}
+
+// missed notes that there may be news of records that the engine was made of before the feed knew them: since so many rounds.
+func (c *credential) missed(rounds uint64) {
+	if c.core.feed.rounds.Load() != rounds {
+		c.news.Add(1)
+	}
 }
 
 // changed reports whether a record that the engine was made of is another by now.

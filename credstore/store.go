@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,6 +46,7 @@ type core struct {
 	opts *Options
 
 	changes atomic.Uint64 // of this process: each may concern any engine
+	feed    feed
 	codes   codes
 
 	life    context.Context // of what goes on by itself
@@ -84,6 +84,11 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 	}
 	c := &core{drv: b, keys: keys, opts: o, over: make(chan struct{}), credentials: map[nameOf]*credential{}}
 	c.life, c.end = context.WithCancel(context.Background())
+	c.feed.next = b.follow()
+	c.feed.asked.Store(math.MinInt64)
+	if listener, ok := drv.(driver.Listener); ok {
+		c.listen(listener)
+	}
 	return &Store{core: c}, nil
 }
 
@@ -115,9 +120,7 @@ const closePatience = 30 * time.Second
 func (c *core) close() error {
 	c.end()
 	waitAtMost(closePatience, &c.running)
-	c.mu.RLock()
-	credentials := slices.Collect(maps.Values(c.credentials))
-	c.mu.RUnlock()
+	credentials := c.inMemory()
 	errs := make([]error, len(credentials)+1)
 	var closing sync.WaitGroup
 	for i, one := range credentials {

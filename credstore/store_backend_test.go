@@ -17,6 +17,14 @@ type sharedBackend struct {
 	mu     sync.Mutex
 	counts map[string]int
 	fault  func(ctx context.Context, op string, k driver.Key) error // before the call; nil: none
+	late   func(op string, k driver.Key)                            // after a Get; nil: nothing
+}
+
+// after has something happen between a Get and its answer; nil: no more.
+func (b *sharedBackend) after(late func(op string, k driver.Key)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.late = late
 }
 
 // Close leaves it open for the other processes.
@@ -53,7 +61,14 @@ func (b *sharedBackend) Get(ctx context.Context, k driver.Key) (driver.Record, e
 	if err := b.begin(ctx, "get", k); err != nil {
 		return driver.Record{}, err
 	}
-	return b.Store.Get(ctx, k)
+	r, err := b.Store.Get(ctx, k)
+	b.mu.Lock()
+	late := b.late
+	b.mu.Unlock()
+	if late != nil {
+		late("get", k)
+	}
+	return r, err
 }
 
 func (b *sharedBackend) Put(ctx context.Context, r driver.Record, ifVersion string) (string, error) {
