@@ -111,6 +111,20 @@ func (b *backend) TryLock(ctx context.Context, k driver.Key) (driver.Lock, bool,
 	return b.store.TryLock(ctx, k)
 }
 
+// claim is Due, and if the driver can, of what no other process has claimed: that is this one's for so long.
+func (b *backend) claim(ctx context.Context, kind string, before time.Time, limit int, hold time.Duration) ([]driver.Key, error) {
+	claimer, ok := b.store.(driver.Claimer)
+	if !ok {
+		return b.Due(ctx, kind, before, limit)
+	}
+	ctx, end, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return claimer.Claim(ctx, kind, before, limit, hold)
+}
+
 // follow returns what tells what has changed; nil: the driver cannot.
 func (b *backend) follow() func(context.Context) ([]driver.Key, error) {
 	follower, ok := b.store.(driver.Follower)

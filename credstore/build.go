@@ -28,7 +28,7 @@ func (c *core) buildFor(ctx context.Context, n nameOf) (*built, error) {
 	}
 	switch a := a.(type) {
 	case *ClientCredentials:
-		err = c.buildClientCredentials(b, a, pair)
+		err = c.buildClientCredentials(n, b, a, pair)
 	case *SAMLBearerAssertion:
 		err = c.buildSAMLBearer(n, b, a, pair)
 	case *AuthorizationCode:
@@ -79,12 +79,13 @@ func (c *core) keyPairFor(ctx context.Context, n nameOf, b *built) (*tls.Certifi
 
 func (c *core) cache() *outgrant.CacheOptions { return &outgrant.CacheOptions{Hooks: c.opts.Hooks} }
 
-func (c *core) buildClientCredentials(b *built, a *ClientCredentials, pair *tls.Certificate) error {
+func (c *core) buildClientCredentials(n nameOf, b *built, a *ClientCredentials, pair *tls.Certificate) error {
 	cfg, err := a.config(pair)
 	if err != nil {
 		return err
 	}
 	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, c.cache()
+	cfg.Cache.Wrap = c.share(n, b)
 	b.source, err = clientcredentials.New(cfg)
 	return err
 }
@@ -95,6 +96,7 @@ func (c *core) buildSAMLBearer(n nameOf, b *built, a *SAMLBearerAssertion, pair 
 		return err
 	}
 	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, c.cache()
+	cfg.Cache.Wrap = c.share(n, b)
 	client, err := samlbearer.New(cfg)
 	if err != nil {
 		return err

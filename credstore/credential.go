@@ -26,6 +26,8 @@ type credential struct {
 	heard   atomic.Uint64 // of these, how many there were when it was last compared, or that was tried
 	known   atomic.Uint64 // of these, how many there were when it was last compared
 	looks   looks
+
+	rejected string // the version of the rejections that were noticed; for one look at a time
 }
 
 // built is what was made of an artifact.

@@ -134,6 +134,7 @@ func (s *Store) Undeploy(ctx context.Context, name string) error {
 	}
 	s.changes.Add(1)
 	s.core.codes.forget(n)
+	s.core.forgetShared(ctx, n)
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (c *core) noteChanges(keys []driver.Key, all bool) {
 		changed[k] = true
 	}
 	for _, one := range c.inMemory() {
-		if all || slices.ContainsFunc(one.built.Load().from, func(s stored) bool { return changed[s.key] }) {
+		if all || changed[one.name.key(rejectedKind)] || slices.ContainsFunc(one.built.Load().from, func(s stored) bool { return changed[s.key] }) {
 			one.news.Add(1)
 		}
 	}

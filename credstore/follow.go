@@ -130,6 +130,9 @@ func (c *credential) readAgain(ctx context.Context, must bool) error {
 		err = c.rebuild(ctx)
 	}
 	if err == nil {
+		err = c.dropRejected(ctx)
+	}
+	if err == nil {
 		c.known.Store(news)
 		c.missed(rounds)
 	}

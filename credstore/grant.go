@@ -35,6 +35,7 @@ func (v *vault) load(ctx context.Context, name string) (version string, a authco
 		if a, err = authcode.ParseAuthorization(plain); err != nil {
 			err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
+		a = shifted(a, -v.store.clock.offset(ctx))
 	}
 	if errors.Is(err, ErrUnreadable) {
 		err = fmt.Errorf("%w: %w", authcode.ErrUnreadable, err)
@@ -44,7 +45,7 @@ func (v *vault) load(ctx context.Context, name string) (version string, a authco
 
 // Save writes next if the stored refresh token is spent still, and returns what is stored then.
 func (v *vault) Save(ctx context.Context, name string, spent outgrant.Secret, next authcode.Authorization) (authcode.Authorization, error) {
-	plain, err := next.Reveal()
+	plain, err := shifted(next, v.store.clock.offset(ctx)).Reveal()
 	if err != nil {
 		return authcode.Authorization{}, err
 	}
@@ -65,6 +66,30 @@ func (v *vault) Save(ctx context.Context, name string, spent outgrant.Secret, ne
 			return authcode.Authorization{}, err
 		}
 	}
+}
+
+// shifted returns an authorization with other times for what is compared with a clock at once: on another machine that is
+// another clock. By days it does not matter.
+func shifted(a authcode.Authorization, by time.Duration) authcode.Authorization {
+	if by == 0 {
+		return a
+	}
+	shift := func(t time.Time) time.Time {
+		if t.IsZero() {
+			return t
+		}
+		return t.Add(by)
+	}
+	if t := a.Token; t != nil {
+		a.Token = (&outgrant.Token{AccessToken: t.AccessToken, Type: t.Type, Expiry: shift(t.Expiry), Scopes: t.Scopes, User: t.User}).WithExtra(t.Extras())
+		a.TokenIssued = shift(a.TokenIssued)
+	}
+	if m := a.Mark; m != nil {
+		mark := *m
+		mark.Started, mark.Since, mark.Until = shift(m.Started), shift(m.Since), shift(m.Until)
+		a.Mark = &mark
+	}
+	return a
 }
 
 // Lock waits until it holds the lock of the name.

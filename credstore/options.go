@@ -36,6 +36,12 @@ type Options struct {
 	// backend for each record that it is made of: its artifact, its key pair, its authorization. Default 1 second.
 	PollInterval time.Duration
 
+	// ShareTokens keeps access tokens in the store, sealed, so that each is fetched once for all processes that share the store,
+	// and one that a receiver rejects is dropped by all. It is for client credentials and SAML bearer assertions, and costs a read
+	// or two of the backend for each token; the tokens of authorization codes are always shared. Where the backend does not
+	// answer, each process fetches its own. Set it in all processes, or in none. Default false.
+	ShareTokens bool
+
 	// RedirectURL is where people reach Store.CallbackHandler, for authorization codes that name no redirect URL of their
 	// own. Default "".
 	RedirectURL string

@@ -19,8 +19,6 @@ const (
 	runEvery = time.Minute
 	// runAtOnce is how many renewals are under way at once, and runBatch how many are looked up at once.
 	runAtOnce, runBatch = 8, 100
-	// runPause is the least time between two renewals at one token service.
-	runPause = 100 * time.Millisecond
 	// runAgain is how long a credential is left alone whose renewal failed without a word in the store, and runAgainGone one
 	// that there is not: what was authorized for it is a program's own (Store.Vault), or left over.
 	runAgain, runAgainGone = 10 * time.Minute, time.Hour
@@ -30,17 +28,20 @@ const (
 
 // Run is the scheduled job: it renews the refresh tokens of all tenants before they end. It runs until ctx ends and returns
 // ctx.Err(), or until the store is closed, or until the backend has failed for an hour to tell what is due: report that
-// error, and start it again. Start it in a goroutine of its own, in as many processes as there are; each renewal is made
-// once. It reads what is due and nothing else, and is gentle to token services: at most eight renewals at
-// once, and a tenth of a second between two at one host. Failures are told by the hooks and by [Store.List], and tried again.
+// error, and start it again. Start it in a goroutine of its own, in as many processes as there are: they share the work out
+// where the backend can ([driver.Claimer]), and each renewal is made once. It reads what is due and nothing else, and is
+// gentle to token services: at most eight renewals at once in each process, and a tenth of a second between two at one host
+// by all processes together. Failures are told by the hooks and by [Store.List], and tried again. It also forgets what has
+// ended of the tokens that Options.ShareTokens has left.
 func (s *Store) Run(ctx context.Context) error {
-	job := &job{core: s.core, failed: map[driver.Key]time.Time{}, hosts: map[string]time.Time{}}
+	job := &job{core: s.core, failed: map[driver.Key]time.Time{}, pacer: pacer{core: s.core, hosts: map[string]*pace{}}}
 	for {
 		for more := true; more; {
 			if err := s.begin(); err != nil {
 				return err
 			}
 			more = job.round(ctx)
+			job.forget(ctx)
 			s.running.Done()
 		}
 		if job.failing != nil && time.Since(job.failingSince) >= runPatience {
@@ -60,21 +61,21 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 type job struct {
-	core *core
+	core  *core
+	pacer pacer
 
 	failing      error // why it cannot be told what is due; nil: it can
 	failingSince time.Time
 
 	mu     sync.Mutex
 	failed map[driver.Key]time.Time // until when to leave it alone
-	hosts  map[string]time.Time     // when the next request may be sent there
 }
 
 // round renews what is due, up to a bound, and reports whether there may be more.
 func (j *job) round(ctx context.Context) bool {
 	now := time.Now()
 	most := runBatch + j.leaveAlone(now)
-	due, err := j.core.drv.Due(ctx, grantKind, now, most)
+	due, err := j.core.drv.claim(ctx, grantKind, now, most, runAgain)
 	if err != nil && len(due) == 0 && !errors.Is(err, driver.ErrDamaged) { // else some cannot be read, and the others can be renewed
 		if ctx.Err() == nil {
 			j.note(err, now)
@@ -113,22 +114,55 @@ func (j *job) note(err error, now time.Time) {
 // renew renews the refresh token of a credential. What was authorized for a program's own configuration ([Store.Vault]) is
 // for that program to renew.
 func (j *job) renew(ctx context.Context, k driver.Key) {
+	if r, err := j.core.drv.Get(ctx, k); err == nil && (r.Due.IsZero() || r.Due.After(time.Now())) {
+		return // another process was quicker
+	}
 	client, done, err := j.client(ctx, nameOf{k.Tenant, k.Name})
-	if err == nil {
-		defer done()
-		err = j.pace(ctx, client.Describe().TokenURL)
-	}
-	if err == nil {
-		_, err = client.Renew(ctx)
-	}
 	if err != nil {
 		pause := runAgain
 		if errors.Is(err, ErrNotFound) {
 			pause = runAgainGone
 		}
-		j.mu.Lock()
-		j.failed[k] = time.Now().Add(pause)
-		j.mu.Unlock()
+		j.leave(k, time.Now().Add(pause))
+		return
+	}
+	defer done()
+	host := origin.Host(client.Describe().TokenURL)
+	if until, rests := j.pacer.rests(host); rests {
+		j.leave(k, until)
+		return
+	}
+	if err = j.pacer.wait(ctx, host); err == nil {
+		_, err = client.Renew(ctx)
+		j.pacer.note(host, err)
+	}
+	if err != nil {
+		j.leave(k, time.Now().Add(runAgain))
+	}
+}
+
+// leave leaves a credential alone until then.
+func (j *job) leave(k driver.Key, until time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.failed[k] = until
+}
+
+// forget removes shared tokens that have ended.
+func (j *job) forget(ctx context.Context) {
+	for j.core.opts.ShareTokens {
+		now := time.Now().Add(j.core.clock.offset(ctx))
+		ended, err := j.core.drv.claim(ctx, tokenKind, now, runBatch, runAgain)
+		removed := 0
+		for _, k := range ended {
+			r, err := j.core.drv.Get(ctx, k)
+			if err == nil && !r.Due.After(now) && j.core.drv.Delete(ctx, k, r.Version) == nil { // else there is another by now
+				removed++
+			}
+		}
+		if err != nil || removed < runBatch {
+			return
+		}
 	}
 }
 
@@ -150,26 +184,6 @@ func (j *job) client(ctx context.Context, n nameOf) (client *authcode.Client, do
 		return nil, nil, n.failure(notOffered(b.artifact, "which no user authorizes"))
 	}
 	return b.code, func() { _ = b.code.Close() }, nil // its hooks have told what was wrong
-}
-
-// pace waits for the turn of a request to a token service.
-func (j *job) pace(ctx context.Context, tokenURL string) error {
-	host := origin.Host(tokenURL)
-	j.mu.Lock()
-	turn := j.hosts[host]
-	if now := time.Now(); turn.Before(now) {
-		turn = now
-	}
-	j.hosts[host] = turn.Add(runPause)
-	j.mu.Unlock()
-	wait := time.NewTimer(time.Until(turn))
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // leaveAlone forgets failures that are long ago, and returns how many are not.

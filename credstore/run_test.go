@@ -81,7 +81,7 @@ func TestRunReadsWhatIsDue(t *testing.T) {
 		require.Zero(t, p.Reuses())
 		counts := p.backend.count()
 		require.Less(t, counts["get"], 100*20, "a few for each and process: %v", counts)
-		require.Less(t, counts["put"], 100*2+1)
+		require.LessOrEqual(t, counts["put"], 100*2+100/10*6, "two for each, and turns at the token service: %v", counts)
 		require.Zero(t, counts["list"])
 		require.LessOrEqual(t, counts["due"], 3*2)
 
@@ -167,7 +167,7 @@ func TestRunLeavesAloneWhatFails(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		p.backend.count()
 		time.Sleep(time.Hour)
-		require.InDelta(t, 250+6*50*2, p.backend.count()["get"], 200, "each is tried every ten minutes, or once an hour where there is none")
+		require.InDelta(t, 250*2+6*50*3, p.backend.count()["get"], 200, "each is tried every ten minutes, or once an hour where there is none")
 
 		require.NoError(t, s.Deploy(t.Context(), &credstore.KeyPair{Name: "keys", PEM: pemOf(t, "signing")}))
 		time.Sleep(11 * time.Minute)

@@ -47,6 +47,7 @@ type core struct {
 
 	changes atomic.Uint64 // of this process: each may concern any engine
 	feed    feed
+	clock   clock
 	codes   codes
 
 	life    context.Context // of what goes on by itself
@@ -86,6 +87,7 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 	c.life, c.end = context.WithCancel(context.Background())
 	c.feed.next = b.follow()
 	c.feed.asked.Store(math.MinInt64)
+	c.clock.of, _ = drv.(driver.Clock)
 	if listener, ok := drv.(driver.Listener); ok {
 		c.listen(listener)
 	}
@@ -170,6 +172,9 @@ const (
 	grantKind    = "grant"  // of an authorization code: what the user's consent gave
 	tenantKind   = "tenant" // in the default tenant: which tenants there are
 	attemptKind  = "attempt"
+	turnsKind    = "turns"    // in the default tenant, of a token service: when the job may send it a request
+	tokenKind    = "token"    // an access token that processes share
+	rejectedKind = "rejected" // of an artifact: which of these tokens receivers have rejected
 )
 
 // get returns a record with what is sealed in it.

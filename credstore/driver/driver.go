@@ -103,6 +103,20 @@ type Listener interface {
 	Listen(ctx context.Context, changed func()) error
 }
 
+// Claimer is a [Store] that shares work out. It is optional: without it, programs that do the same work get in each other's way.
+type Claimer interface {
+	// Claim is [Store.Due], in any order, for programs that share the work: what a call has returned, no other returns for as long
+	// as hold, whatever is put there meanwhile. It does not change the record's version.
+	Claim(ctx context.Context, kind string, before time.Time, limit int, hold time.Duration) ([]Key, error)
+}
+
+// Clock is a [Store] with a clock, for processes on several machines to go by, whose own clocks may differ. It is optional:
+// without it they are on one machine.
+type Clock interface {
+	// Now returns the time that it is for the store.
+	Now(ctx context.Context) (time.Time, error)
+}
+
 // Lock is a lock that is held.
 type Lock interface {
 	// Lost returns a channel that is closed when the lock is lost before Unlock: somebody else may hold it then. It is nil

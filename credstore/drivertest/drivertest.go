@@ -88,7 +88,7 @@ var groups = []struct {
 	checks []check
 }{
 	{"Keys", keyChecks}, {"Records", recordChecks}, {"List", listChecks}, {"Due", dueChecks}, {"Contexts", contextChecks},
-	{"Locks", lockChecks}, {"Concurrency", concurrencyChecks}, {"Stores", storeChecks}, {"Follow", followChecks}, {"Processes", processChecks},
+	{"Locks", lockChecks}, {"Concurrency", concurrencyChecks}, {"Stores", storeChecks}, {"Follow", followChecks}, {"Claims", claimChecks}, {"Processes", processChecks},
 }
 
 // A check is one sentence of the contract, or a few.

@@ -26,6 +26,7 @@ type faulty struct {
 	tryLock func(ctx context.Context, k driver.Key) (driver.Lock, bool, error)
 	follow  func() func(context.Context) ([]driver.Key, error)
 	listen  func(ctx context.Context, changed func()) error
+	claim   func(ctx context.Context, kind string, before time.Time, limit int, hold time.Duration) ([]driver.Key, error)
 }
 
 func newFaulty(s driver.Store) *faulty {
@@ -33,12 +34,19 @@ func newFaulty(s driver.Store) *faulty {
 	if s, ok := s.(driver.Follower); ok {
 		f.follow = s.Follow
 	}
+	if s, ok := s.(driver.Claimer); ok {
+		f.claim = s.Claim
+	}
 	f.listen = func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() }
 	return f
 }
 
 func (f *faulty) Follow() func(context.Context) ([]driver.Key, error) { return f.follow() }
 func (f *faulty) Listen(ctx context.Context, changed func()) error    { return f.listen(ctx, changed) }
+
+func (f *faulty) Claim(ctx context.Context, kind string, before time.Time, limit int, hold time.Duration) ([]driver.Key, error) {
+	return f.claim(ctx, kind, before, limit, hold)
+}
 
 func (f *faulty) Get(ctx context.Context, k driver.Key) (driver.Record, error) { return f.get(ctx, k) }
 func (f *faulty) Put(ctx context.Context, r driver.Record, ifVersion string) (string, error) {
@@ -73,7 +81,7 @@ type fault struct {
 	spoil       func(s driver.Store, f *faulty, stop <-chan struct{}) // stop: the test ends
 }
 
-var faults = slices.Concat(keyFaults, recordFaults, listFaults, dueFaults, contextFaults, lockFaults, concurrencyFaults, followFaults)
+var faults = slices.Concat(keyFaults, recordFaults, listFaults, dueFaults, contextFaults, lockFaults, concurrencyFaults, followFaults, claimFaults)
 
 func TestEachFaultIsFound(t *testing.T) {
 	t.Parallel()

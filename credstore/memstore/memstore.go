@@ -30,6 +30,7 @@ type Store struct {
 	due     map[string][]dueKey                // by kind, the earliest first
 	changes uint64                             // how many there were
 	changed map[driver.Key]uint64              // when each was
+	claimed map[driver.Key]time.Time           // until when
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -43,7 +44,7 @@ type dueKey struct {
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{records: map[scope]map[string]driver.Record{}, due: map[string][]dueKey{}, changed: map[driver.Key]uint64{}}
+	return &Store{records: map[scope]map[string]driver.Record{}, due: map[string][]dueKey{}, changed: map[driver.Key]uint64{}, claimed: map[driver.Key]time.Time{}}
 }
 
 // Get is that of [driver.Store].
@@ -165,7 +166,7 @@ func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit in
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.records, s.due, s.changed = true, nil, nil, nil
+	s.closed, s.records, s.due, s.changed, s.claimed = true, nil, nil, nil, nil
 	return nil
 }
 

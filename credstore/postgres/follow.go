@@ -7,7 +7,11 @@ import (
 	"github.com/outgrant/outgrant/credstore/driver"
 )
 
-var _ driver.Listener = (*Store)(nil)
+var (
+	_ driver.Listener = (*Store)(nil)
+	_ driver.Clock    = (*Store)(nil)
+	_ driver.Claimer  = (*Store)(nil)
+)
 
 // never is the number of a transaction that there will not be.
 const never = "18446744073709551615"

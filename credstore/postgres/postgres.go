@@ -162,6 +162,17 @@ func checkDatabase(ctx context.Context, db *sql.DB, schema string) error {
 	return errors.Join(err, tooNew(schema, found))
 }
 
+// Now is the database's time ([driver.Clock]).
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
+	if err := s.open(ctx); err != nil {
+		return now, err
+	}
+	if err := s.db.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
+		return now, failure(ctx, "tell the time", err)
+	}
+	return now, nil
+}
+
 // Close lets the locks go that are still held. It does not close the pool.
 func (s *Store) Close() error {
 	s.mu.Lock()

@@ -16,7 +16,7 @@ import (
 
 // statements are the ones that the store uses.
 type statements struct {
-	get, create, update, deleteAny, deleteOne, exists, list, due, newLock, lock, changes string
+	get, create, update, deleteAny, deleteOne, exists, list, due, claim, newLock, lock, changes string
 }
 
 // Types are said where a driver sends text, as it does for a pooler.
@@ -35,6 +35,9 @@ func statementsIn(schema string) statements {
 			WHERE kind = $1::text AND tenant = $2::text AND id > $3::bytea ORDER BY id LIMIT $4::integer`),
 		due: in(`SELECT id, tenant, name FROM {schema}.record
 			WHERE kind = $1::text AND due <= $2::timestamptz ORDER BY due LIMIT $3::integer`),
+		claim: in(`WITH free AS (SELECT id FROM {schema}.record
+			WHERE kind = $1::text AND due <= $2::timestamptz AND (claimed IS NULL OR claimed <= clock_timestamp()) ORDER BY due LIMIT $3::integer FOR UPDATE SKIP LOCKED)
+			UPDATE {schema}.record r SET claimed = clock_timestamp() + $4::bigint * interval '1 microsecond' FROM free WHERE r.id = free.id RETURNING r.id, r.tenant, r.name`),
 		newLock: in("INSERT INTO {schema}.lock (id) VALUES ($1::bytea) ON CONFLICT (id) DO NOTHING"),
 		lock:    in("SELECT 1 FROM {schema}.lock WHERE id = $1::bytea FOR UPDATE NOWAIT"),
 		// Transactions before xmin are over. What is under way may end later than what began after it.
@@ -191,11 +194,20 @@ func (s *Store) page(ctx context.Context, tenant, kind string, after []byte) (al
 
 // Due is that of [driver.Store].
 func (s *Store) Due(ctx context.Context, kind string, before time.Time, limit int) ([]driver.Key, error) {
+	return s.keys(ctx, kind, limit, fmt.Sprintf("tell which records of kind %q are due", kind), s.sql.due, kind, before, limit)
+}
+
+// Claim is that of [driver.Claimer].
+func (s *Store) Claim(ctx context.Context, kind string, before time.Time, limit int, hold time.Duration) ([]driver.Key, error) {
+	return s.keys(ctx, kind, limit, fmt.Sprintf("claim records of kind %q that are due", kind), s.sql.claim, kind, before, limit, hold.Microseconds())
+}
+
+// keys returns what a statement returns the keys of.
+func (s *Store) keys(ctx context.Context, kind string, limit int, what, statement string, args ...any) ([]driver.Key, error) {
 	if err := s.begin(ctx, driver.Key{Kind: kind, Name: "-"}); err != nil || limit <= 0 {
 		return nil, err
 	}
-	what := fmt.Sprintf("tell which records of kind %q are due", kind)
-	rows, err := s.db.QueryContext(ctx, s.sql.due, kind, before, limit)
+	rows, err := s.db.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, failure(ctx, what, err)
 	}

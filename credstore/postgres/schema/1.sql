@@ -11,7 +11,8 @@ CREATE TABLE {schema}.record (
 	due     timestamptz,
 	expires timestamptz,
 	info    bytea NOT NULL,
-	sealed  bytea NOT NULL
+	sealed  bytea NOT NULL,
+	claimed timestamptz -- until when one program does what is due
 );
 
 CREATE INDEX record_listed ON {schema}.record (kind, tenant, id);
@@ -42,7 +43,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
-CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON {schema}.record
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OF version OR DELETE ON {schema}.record
 	FOR EACH ROW EXECUTE FUNCTION {schema}.note_change();
 
 CREATE TABLE {schema}.version (version integer NOT NULL);

@@ -139,7 +139,9 @@ func TestPlans(t *testing.T) {
 	t.Logf("100 that are due are found in %v among 10,000 records, and in %v among 100,000: %.2f of the time", few, many, float64(many)/float64(few))
 
 	for what, c := range map[string]struct{ query, index string }{
-		"due":  {"SELECT id, tenant, name FROM outgrant.record WHERE kind = 'test' AND due <= now() ORDER BY due LIMIT 100", "Index Scan using record_due"},
+		"due": {"SELECT id, tenant, name FROM outgrant.record WHERE kind = 'test' AND due <= now() ORDER BY due LIMIT 100", "Index Scan using record_due"},
+		"claim": {`SELECT id FROM outgrant.record WHERE kind = 'test' AND due <= now() AND (claimed IS NULL OR claimed <= clock_timestamp())
+			ORDER BY due LIMIT 100 FOR UPDATE SKIP LOCKED`, "Index Scan using record_due"},
 		"list": {`SELECT id, name FROM outgrant.record WHERE kind = 'test' AND tenant = '' AND id > '\x80' ORDER BY id LIMIT 500`, "using record_"},
 	} {
 		rows, err := db.QueryContext(ctx, "EXPLAIN "+c.query)

@@ -1,0 +1,45 @@
+package credstore
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/outgrant/outgrant/credstore/driver"
+)
+
+// clock tells by how much the backend's clock is ahead of this machine's: what processes on several machines compare is kept by
+// the backend's clock. Where that has none, all are on one machine.
+type clock struct {
+	of driver.Clock // nil: none
+
+	mu   sync.Mutex
+	last time.Duration
+	next time.Time // when it is compared again
+}
+
+// clockEvery is how long a comparison of the clocks is good for.
+const clockEvery = time.Minute
+
+// offset is what is added to a time of this machine to make it one of the backend. If that cannot be told now, it is as before.
+func (c *clock) offset(ctx context.Context) time.Duration {
+	if c.of == nil {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := time.Now()
+	if before.Before(c.next) {
+		return c.last
+	}
+	theirs, err := c.of.Now(ctx)
+	after := time.Now()
+	if err == nil {
+		c.last = theirs.Sub(before.Add(after.Sub(before) / 2))
+	}
+	c.next = after.Add(clockEvery)
+	if err != nil {
+		c.next = after.Add(time.Second)
+	}
+	return c.last
+}
