@@ -33,7 +33,9 @@ type Options struct {
 
 	// PollInterval is how often a credential in use is compared with what is stored, so that another process's changes
 	// take effect. When a credential is used that was not compared for three quarters of it, it costs a read of the
-	// backend for each record that it is made of: its artifact, its key pair, its authorization. Default 1 second.
+	// backend for each record that it is made of: its artifact, its key pair, its authorization. A backend that can tell what
+	// has changed ([driver.Follower]) is asked once for all credentials instead, and where it notifies ([driver.Listener]),
+	// changes take effect at once. Default 1 second.
 	PollInterval time.Duration
 
 	// ShareTokens keeps access tokens in the store, sealed, so that each is fetched once for all processes that share the store,

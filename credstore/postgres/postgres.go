@@ -60,9 +60,9 @@ type Options struct {
 
 	// Listen lets changes reach this process at once: it executes LISTEN for a channel on a connection of its own, and calls
 	// changed when that has begun and for each notification, until ctx ends; an error, after which it is called again,
-	// says that the connection is lost. database/sql cannot do it, your driver can. It takes a direct connection, as one
-	// behind a pooler gets no notifications. It is for users of [Store.Listen]: package credstore does not listen yet, and
-	// looks at what it uses every credstore.Options.PollInterval. Default nil: nobody listens.
+	// says that the connection is lost. database/sql cannot do it, your driver can: examples/fleet/listen has it for pgx
+	// and for lib/pq. It takes a direct connection, as one behind a pooler gets no notifications. Default nil: changes are asked
+	// for, every credstore.Options.PollInterval.
 	Listen func(ctx context.Context, channel string, changed func()) error
 
 	// MaxLocks is how many connections locks may use, those that wait included. Default half of what the pool may open,
