@@ -136,11 +136,11 @@ func (r *refreshing) saveLocked(next Authorization) (Authorization, error) {
 	if r.lost() {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 		defer cancel()
+		_ = r.lock.Unlock() // what is left of it must not be in the way
 		again, err := r.client.cfg.Vault.Lock(ctx, r.client.cfg.Name)
 		if err != nil {
 			return Authorization{}, err
 		}
-		_ = r.lock.Unlock()
 		r.lock = again
 	}
 	return r.save(next)

@@ -77,7 +77,9 @@ func (c *core) keyPairFor(ctx context.Context, n nameOf, b *built) (*tls.Certifi
 	return pair.certificate()
 }
 
-func (c *core) cache() *outgrant.CacheOptions { return &outgrant.CacheOptions{Hooks: c.opts.Hooks} }
+func (c *core) cache() *outgrant.CacheOptions {
+	return &outgrant.CacheOptions{Hooks: c.opts.Hooks, FetchTimeout: c.opts.FetchTimeout}
+}
 
 func (c *core) buildClientCredentials(n nameOf, b *built, a *ClientCredentials, pair *tls.Certificate) error {
 	cfg, err := a.config(pair)

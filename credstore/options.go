@@ -28,13 +28,17 @@ type Options struct {
 	// clients that Store.Client returns. Default: one on http.DefaultTransport.
 	HTTPClient *http.Client
 
+	// FetchTimeout bounds a request to a token service. What was begun by a process that is gone is left alone for ten seconds and
+	// twice that time, where the backend cannot tell that it is gone. Default 30 seconds.
+	FetchTimeout time.Duration
+
 	// AllowInsecureHTTP lets secrets and tokens go over plain http to other machines. Default false.
 	AllowInsecureHTTP bool
 
 	// PollInterval is how often a credential in use is compared with what is stored, so that another process's changes
 	// take effect. When a credential is used that was not compared for three quarters of it, it costs a read of the
 	// backend for each record that it is made of: its artifact, its key pair, its authorization. A backend that can tell what
-	// has changed ([driver.Follower]) is asked once for all credentials instead, and where it notifies ([driver.Listener]),
+	// has changed (driver.Follower) is asked once for all credentials instead, and where it notifies (driver.Listener),
 	// changes take effect at once. Default 1 second.
 	PollInterval time.Duration
 

@@ -119,7 +119,8 @@ type Clock interface {
 
 // Lock is a lock that is held.
 type Lock interface {
-	// Lost returns a channel that is closed when the lock is lost before Unlock: somebody else may hold it then. It is nil
+	// Lost returns a channel that is closed when the lock is lost before Unlock: somebody else may hold it then, or soon, in
+	// this process, too, without Unlock. It is nil
 	// if that cannot happen while the process lives, stopped or slow as it may be. So whoever takes a lock whose Lost is
 	// nil knows that the holder before has let it go, or has ended.
 	Lost() <-chan struct{}

@@ -157,8 +157,16 @@ func stoppedHolder(b *bench) {
 	if !holder.do(order{Do: "lost"}).OK {
 		b.Fatalf("the lock of a holder that was stopped was given to another one, and Lost does not tell the holder")
 	}
-	holder.do(order{Do: "unlock"}) // of what it has no more
+	// What it has no more is in nobody's way, its own neither.
 	b.locked(b.open(), k)
+	b.unlock(stolen)
+	holder.order(order{Do: "lock", Key: k})
+	if a := holder.answer(promptly); a.err != nil {
+		b.Fatalf("a holder whose lock was lost, and that takes it again: %v", a.err)
+	}
+	b.locked(b.open(), k)
+	holder.do(order{Do: "unlock"})
+	b.unlock(b.lock(b.store, k))
 }
 
 func killedWaiter(b *bench) {

@@ -104,7 +104,7 @@ func (s *Store) attempt(ctx context.Context, k driver.Key) (*lock, error) {
 	case err == nil && got && !l.register():
 		err = errClosed
 	case err == nil && got:
-		go l.beat(life)
+		go l.watch(life)
 		return l, nil
 	}
 	l.drop()
@@ -153,6 +153,22 @@ func (l *lock) register() bool {
 	}
 	l.store.held[l] = struct{}{}
 	return true
+}
+
+// watch lets go of what is left of the lock when it is lost: nobody may have to wait for that, the holder neither.
+func (l *lock) watch(life context.Context) {
+	if l.beat(life); l.isLost() {
+		_ = l.Unlock()
+	}
+}
+
+func (l *lock) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 // beat shows the database that the holder is there, and finds out if the lock is lost.

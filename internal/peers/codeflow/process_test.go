@@ -20,8 +20,8 @@ import (
 
 // program is the program of the folder worker.
 type program struct {
-	path, store string
-	env         []string
+	path, store, database string
+	env                   []string
 }
 
 // build builds it, to use the store and to trust its server as the whole machine would.
@@ -31,6 +31,9 @@ func build(t testing.TB, d *deployed) *program {
 	p := &program{path: filepath.Join(dir, "worker"), store: d.dir}
 	out, err := exec.Command("go", "build", "-o", p.path, "./worker").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	if d.database != nil {
+		p.database = d.database.URL("outgrant")
+	}
 	roots := filepath.Join(dir, "roots.pem")
 	require.NoError(t, os.WriteFile(roots, []byte(peer.ChainPEM(d.server.PKI.Root)), 0o600))
 	p.env = append(os.Environ(), "SSL_CERT_FILE="+roots)
@@ -39,9 +42,11 @@ func build(t testing.TB, d *deployed) *program {
 
 // orders and line are what the program takes and says: see worker/orders.go.
 type orders struct {
-	Dir, Credential    string
+	Dir, Database      string
+	Credentials        []string
 	Goroutines, Reject int
-	Hurry, Traced      bool
+	GoOn, Traced       bool
+	Hurry              time.Duration
 	Step, Signal       string
 }
 
@@ -65,7 +70,7 @@ type worker struct {
 
 func (p *program) start(t testing.TB, o orders) *worker {
 	t.Helper()
-	o.Dir = p.store
+	o.Dir, o.Database = p.store, p.database
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	w := &worker{cmd: exec.Command(p.path), grown: make(chan struct{})}

@@ -19,14 +19,25 @@ import (
 // them: no refresh token is spent twice, each refresh is one request, and no call fails.
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
+	t.Run("a folder", func(t *testing.T) {
+		t.Parallel()
+		testManyProcesses(t, nil)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		testManyProcesses(t, peer.StartPostgres(t))
+	})
+}
+
+func testManyProcesses(t *testing.T, database *peer.Postgres) {
 	const name = "SHARED"
 	wanted := short(30, 300)
-	d := deploy(t, time.Second, name)
+	d := deployIn(t, database, time.Second, name)
 	d.authorize(t, name)
 	program := build(t, d)
 	var workers []*worker
 	for range 4 {
-		workers = append(workers, program.start(t, orders{Credential: name, Goroutines: 4, Reject: 3}))
+		workers = append(workers, program.start(t, orders{Credentials: []string{name}, Goroutines: 4, Reject: 3}))
 	}
 	// One of them knows when there were enough: each sees most of the tokens.
 	workers[0].await(t, func(said []line) bool { return len(tokens(said)) > wanted || len(failures(said)) > 0 })
@@ -53,6 +64,15 @@ func TestManyProcesses(t *testing.T) {
 	oauthtest.AssertNoSecrets(t, secrets, files(t, d.dir)...)
 }
 
+// rounds is how often something is done: in a database one may last 20 seconds.
+func (d *deployed) rounds(inShort, inSoak int) int {
+	n := short(inShort, inSoak)
+	if d.database != nil {
+		n = max(n/5, 5)
+	}
+	return n
+}
+
 // requireNoReuse requires that each refresh took one request, and no refresh token came twice.
 func requireNoReuse(t testing.TB, came peer.Refreshes) {
 	t.Helper()
@@ -74,9 +94,21 @@ func files(t testing.TB, dir string) (all []any) {
 	return all
 }
 
-// Processes that end, die or stop in the middle of a rotation lose no credential.
+// Processes that end, die or stop in the middle of a rotation lose no credential. In a database they cannot be told to be
+// dead, so what they had begun is left alone until it must have ended.
 func TestProcesses(t *testing.T) {
 	t.Parallel()
+	t.Run("a folder", func(t *testing.T) {
+		t.Parallel()
+		testProcesses(t, nil)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		testProcesses(t, peer.StartPostgres(t))
+	})
+}
+
+func testProcesses(t *testing.T, database *peer.Postgres) {
 	tests := map[string]func(t *testing.T, d *deployed, program *program, name string){
 		"killed":           testKilled,
 		"taken-over":       testTakenOver,
@@ -89,7 +121,11 @@ func TestProcesses(t *testing.T) {
 	for name := range tests {
 		names = append(names, name)
 	}
-	d := deploy(t, time.Minute, names...)
+	life := time.Minute
+	if database != nil {
+		life = 40 * time.Second // longer than what was begun is left alone
+	}
+	d := deployIn(t, database, life, names...)
 	program := build(t, d)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -106,15 +142,15 @@ func testKilled(t *testing.T, d *deployed, program *program, name string) {
 		name string
 		lost bool // the token service's answer dies with the process
 	}{{"locked", false}, {"marked", false}, {"answered", true}, {"storing", true}, {"stored", false}}
-	killed, lost := short(20, 200), 0
+	killed, lost := d.rounds(20, 200), 0
 	for i := range killed {
 		step := steps[i%len(steps)]
-		victim := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1, Traced: true, Step: step.name, Signal: "KILL"})
+		victim := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Traced: true, Step: step.name, Signal: "KILL"})
 		said := victim.awaitEnd(t)
 		require.NotZero(t, reached(said, step.name), "%+v", said)
 		require.False(t, said[len(said)-1].Closed)
 
-		heir := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1})
+		heir := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1})
 		said = heir.await(t, hasRefreshed)
 		heir.end()
 		heir.awaitEnd(t)
@@ -141,10 +177,10 @@ func testKilled(t *testing.T, d *deployed, program *program, name string) {
 // The holder of the lock is killed, and another process that waits for it goes on.
 func testTakenOver(t *testing.T, d *deployed, program *program, name string) {
 	var took []time.Duration
-	for range short(5, 50) {
-		holder := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1, Traced: true, Step: "marked"})
+	for range d.rounds(5, 50) {
+		holder := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Traced: true, Step: "marked"})
 		holder.await(t, func(said []line) bool { return !reached(said, "marked").IsZero() })
-		heir := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1, Traced: true})
+		heir := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Traced: true})
 		heir.await(t, func(said []line) bool { return countSteps(said, "locking") > countSteps(said, "locked") })
 		killed := time.Now()
 		holder.kill()
@@ -164,9 +200,12 @@ func testTakenOver(t *testing.T, d *deployed, program *program, name string) {
 
 // A job ends while its token is being refreshed, and closes the store before.
 func testEnded(t *testing.T, d *deployed, program *program, name string) {
-	jobs, within := short(10, 100), 0
+	jobs, within, hurry := short(10, 100), 0, time.Millisecond
+	if d.database != nil { // where a lock takes longer
+		hurry = 15 * time.Millisecond
+	}
 	for range jobs {
-		said := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1, Hurry: true, Traced: true}).awaitEnd(t)
+		said := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Hurry: hurry, Traced: true}).awaitEnd(t)
 		require.Len(t, tokens(said), 1)
 		require.Len(t, failures(said), 1, "it was too quick")
 		require.True(t, said[len(said)-1].Closed)
@@ -178,19 +217,22 @@ func testEnded(t *testing.T, d *deployed, program *program, name string) {
 	t.Logf("%d jobs, %d of them within a refresh; %d refreshes by %d requests", jobs, within, came.Granted, came.Requests)
 	require.Positive(t, within)
 	requireNoReuse(t, came)
-	heir := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1})
+	heir := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1})
 	require.Empty(t, failures(heir.await(t, hasRefreshed)))
 }
 
 // testStoppedAt stops the holder for long, as a machine that sleeps does, and lets it go on.
 func testStoppedAt(step string) func(t *testing.T, d *deployed, program *program, name string) {
 	return func(t *testing.T, d *deployed, program *program, name string) {
-		holder := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1, Traced: true, Step: step, Signal: "STOP"})
+		holder := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Traced: true, Step: step, Signal: "STOP"})
 		holder.await(t, func(said []line) bool { return !reached(said, step).IsZero() })
 		longEnough := time.After(short(2*time.Second, 10*time.Second))
+		if d.database != nil {
+			longEnough = time.After(4 * time.Second) // it has lost its lock
+		}
 		all := []*worker{holder}
 		for range 3 {
-			all = append(all, program.start(t, orders{Credential: name, Goroutines: 2, Reject: 1}))
+			all = append(all, program.start(t, orders{Credentials: []string{name}, Goroutines: 2, Reject: 1}))
 		}
 		<-longEnough
 		require.NoError(t, holder.cmd.Process.Signal(syscall.SIGCONT))
@@ -206,7 +248,7 @@ func testStoppedAt(step string) func(t *testing.T, d *deployed, program *program
 		requireNoReuse(t, came)
 
 		// What is stored is the last that the token service gave.
-		heir := program.start(t, orders{Credential: name, Goroutines: 1, Reject: 1})
+		heir := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1})
 		require.Empty(t, failures(heir.await(t, hasRefreshed)))
 		requireNoReuse(t, d.server.Refreshes(t, name))
 	}

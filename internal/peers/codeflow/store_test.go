@@ -1,16 +1,20 @@
 package codeflow_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // the database driver
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/postgres"
 	"github.com/outgrant/outgrant/internal/peers/peer"
 )
 
@@ -22,20 +26,28 @@ const artifact = `[{"type": "OAuth2 Authorization Code", "name": %q, "authorizat
 // deployed is a store with credentials that alice can authorize at the app. Each has a client of its name.
 type deployed struct {
 	*credstore.Store
-	dir    string
-	app    *app
-	server *peer.AuthServer
+	dir      string
+	database *peer.Postgres // nil: the store is in the folder
+	app      *app
+	server   *peer.AuthServer
 }
 
+// deploy makes a store in a folder.
 func deploy(t testing.TB, accessTokens time.Duration, names ...string) *deployed {
 	t.Helper()
-	d := &deployed{dir: t.TempDir(), app: startApp(t)}
+	return deployIn(t, nil, accessTokens, names...)
+}
+
+// deployIn makes a store in a database; nil: in a folder.
+func deployIn(t testing.TB, database *peer.Postgres, accessTokens time.Duration, names ...string) *deployed {
+	t.Helper()
+	d := &deployed{dir: t.TempDir(), database: database, app: startApp(t)}
 	var clients []peer.Client
 	for _, name := range names {
 		clients = append(clients, peer.SecretClient(name, secret).ForUsers(d.app.callbacks("")...))
 	}
 	s := startServer(t, accessTokens, clients...)
-	store, err := credstore.OpenDir(d.dir, &credstore.Options{HTTPClient: &http.Client{Transport: s.Transport(t)}})
+	store, err := d.open(t, &credstore.Options{HTTPClient: &http.Client{Transport: s.Transport(t)}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	d.Store, d.server = store, s
@@ -48,6 +60,22 @@ func deploy(t testing.TB, accessTokens time.Duration, names ...string) *deployed
 	d.app.mux.Handle("/authorize", store.AuthorizeHandler())
 	d.app.mux.Handle("/callback", store.CallbackHandler(nil))
 	return d
+}
+
+func (d *deployed) open(t testing.TB, opts *credstore.Options) (*credstore.Store, error) {
+	t.Helper()
+	if d.database == nil {
+		return credstore.OpenDir(d.dir, opts)
+	}
+	db, err := sql.Open("pgx", d.database.URL("outgrant"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	require.NoError(t, postgres.Migrate(t.Context(), db, nil))
+	drv, err := postgres.Open(t.Context(), db, nil)
+	require.NoError(t, err)
+	opts.Keeper, err = credstore.LocalKeeper(filepath.Join(d.dir, "keeper.key"))
+	require.NoError(t, err)
+	return credstore.Open(drv, opts)
 }
 
 // authorize has alice authorize a credential.

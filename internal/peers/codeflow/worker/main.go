@@ -24,15 +24,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	open := credstore.OpenDir
-	if o.Traced {
-		open = o.openTraced
+	open := o.openDir
+	if o.Database != "" {
+		open = o.openDatabase
 	}
-	store, err := open(o.Dir, nil)
-	if err != nil {
-		return err
-	}
-	source, err := store.TokenSource(context.Background(), o.Credential)
+	store, err := open()
 	if err != nil {
 		return err
 	}
@@ -42,9 +38,15 @@ func run() error {
 		close(ended)
 	}()
 	var users sync.WaitGroup
-	seen := &seen{}
-	for range o.Goroutines {
-		users.Go(func() { o.use(source, seen, ended) })
+	for _, name := range o.Credentials {
+		source, err := o.source(store, name)
+		if err != nil {
+			return err
+		}
+		seen := &seen{}
+		for range o.Goroutines {
+			users.Go(func() { o.use(source, seen, ended) })
+		}
 	}
 	users.Wait()
 	if err := store.Close(); err != nil {
@@ -52,6 +54,20 @@ func run() error {
 	}
 	say(Line{Closed: true})
 	return nil
+}
+
+// source returns the source of a credential, which it waits for if it goes on after failures.
+func (o Orders) source(store *credstore.Store, name string) (outgrant.TokenSource, error) {
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		source, err := store.TokenSource(ctx, name)
+		cancel()
+		if err == nil || !o.GoOn {
+			return source, err
+		}
+		say(Line{Failed: err.Error()})
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // use asks for tokens, like a program that makes a call every millisecond, until the program is to end.
@@ -65,7 +81,15 @@ func (o Orders) use(source outgrant.TokenSource, seen *seen, ended <-chan struct
 		cancel()
 		if err != nil {
 			say(Line{Failed: err.Error()})
-			return
+			if !o.GoOn {
+				return
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+				continue
+			case <-ended:
+				return
+			}
 		}
 		if seen.isNew(digest(token)) {
 			say(Line{Token: digest(token)})
@@ -73,8 +97,8 @@ func (o Orders) use(source outgrant.TokenSource, seen *seen, ended <-chan struct
 		if reject > 0 {
 			reject--
 			source.(outgrant.Invalidator).Invalidate(token)
-			if o.Hurry {
-				patience = time.Millisecond
+			if o.Hurry > 0 {
+				patience = o.Hurry
 			}
 		}
 		select {

@@ -15,11 +15,13 @@ import (
 
 // Orders are what the program is to do, in the environment variable ORDERS.
 type Orders struct {
-	Dir        string // of the store
-	Credential string
-	Goroutines int  // use the credential at the same time, until standard input ends
-	Reject     int  // how many tokens each of them rejects at first
-	Hurry      bool // leave when a call after a rejection takes longer than a millisecond
+	Dir         string // of the store, or of its key
+	Database    string // URL of the store; "": it is a folder
+	Credentials []string
+	Goroutines  int           // use each credential at the same time, until standard input ends
+	Reject      int           // how many tokens each of them rejects at first
+	GoOn        bool          // after a call that failed
+	Hurry       time.Duration // leave when a call after a rejection takes longer; 0: a minute
 
 	// Traced programs say at which step of a rotation they are.
 	Traced bool
@@ -32,7 +34,7 @@ type Line struct {
 	At     time.Time
 	Step   string `json:",omitempty"` // that was reached
 	Token  string `json:",omitempty"` // a digest of one that is new to this process
-	Failed string `json:",omitempty"` // why a call failed: a goroutine ends with that
+	Failed string `json:",omitempty"` // why a call failed: a goroutine ends with that, unless it goes on
 	Event  string `json:",omitempty"` // what happened to the authorization
 	Closed bool   `json:",omitempty"` // the store
 }

@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the database driver
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore"
 	"github.com/outgrant/outgrant/credstore/driver"
 	"github.com/outgrant/outgrant/credstore/filestore"
+	"github.com/outgrant/outgrant/credstore/postgres"
 )
 
 // The steps of a rotation, between what it does.
@@ -24,21 +29,65 @@ const (
 	StepStored   = "stored"   // before the lock is let go
 )
 
-// openTraced is credstore.OpenDir with its steps told.
-func (o Orders) openTraced(dir string, _ *credstore.Options) (*credstore.Store, error) {
-	files, err := filestore.Open(dir, nil)
+// openDir opens a store in a folder, with its steps told if they are to be.
+func (o Orders) openDir() (*credstore.Store, error) {
+	if !o.Traced {
+		return credstore.OpenDir(o.Dir, nil)
+	}
+	files, err := filestore.Open(o.Dir, nil)
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := credstore.LocalKeeper(filepath.Join(dir, "keeper.key"))
-	if err != nil {
-		return nil, err
-	}
-	return credstore.Open(&tracedFiles{Store: files, at: o.at}, &credstore.Options{
-		Keeper: keeper, HTTPClient: &http.Client{Transport: tracedRequests(o.at)},
-		Hooks: &outgrant.Hooks{AuthorizationChanged: func(e outgrant.AuthorizationEvent) { say(Line{Event: e.String()}) }},
-	})
+	return o.openOn(files)
 }
+
+// openDatabase opens a store in a database, which may be away.
+func (o Orders) openDatabase() (*credstore.Store, error) {
+	db, err := sql.Open("pgx", o.Database)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		drv, err := postgres.Open(ctx, db, &postgres.Options{LockIdle: lockIdle})
+		var store *credstore.Store
+		if err == nil {
+			store, err = o.openOn(drv)
+		}
+		cancel()
+		if err == nil || !o.GoOn {
+			return store, err
+		}
+		say(Line{Failed: err.Error()})
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+const (
+	// lockIdle is short, so that a stopped holder loses its lock while a test waits, and longer than requests take here.
+	lockIdle = 3 * time.Second
+	// fetchTimeout makes marks end 20 seconds after they were set.
+	fetchTimeout = 5 * time.Second
+)
+
+func (o Orders) openOn(drv driver.Store) (*credstore.Store, error) {
+	keeper, err := credstore.LocalKeeper(filepath.Join(o.Dir, "keeper.key"))
+	if err != nil {
+		return nil, err
+	}
+	opts := &credstore.Options{Keeper: keeper}
+	if o.Database != "" {
+		opts.FetchTimeout = fetchTimeout
+	}
+	if o.Traced {
+		drv = &traced{Store: drv, at: o.at}
+		opts.HTTPClient = &http.Client{Transport: tracedRequests(o.at)}
+		opts.Hooks = &outgrant.Hooks{AuthorizationChanged: func(e outgrant.AuthorizationEvent) { say(Line{Event: e.String()}) }}
+	}
+	return credstore.Open(drv, opts)
+}
+
+var stop sync.Once
 
 // at is where a step is.
 func (o Orders) at(step string) {
@@ -50,15 +99,15 @@ func (o Orders) at(step string) {
 	case "KILL":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "STOP":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		stop.Do(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
 		return
 	}
 	select {} // until it takes effect
 }
 
-// tracedFiles tells the steps that are in the store: of the records that a program writes which only uses a credential, all
+// traced tells the steps that are in the store: of the records that a program writes which only uses a credential, all
 // are the credential's authorization.
-type tracedFiles struct {
+type traced struct {
 	driver.Store
 	at func(step string)
 
@@ -66,7 +115,7 @@ type tracedFiles struct {
 	marked bool
 }
 
-func (f *tracedFiles) Lock(ctx context.Context, k driver.Key) (driver.Lock, error) {
+func (f *traced) Lock(ctx context.Context, k driver.Key) (driver.Lock, error) {
 	f.at(StepLocking)
 	lock, err := f.Store.Lock(ctx, k)
 	if err == nil {
@@ -75,7 +124,7 @@ func (f *tracedFiles) Lock(ctx context.Context, k driver.Key) (driver.Lock, erro
 	return lock, err
 }
 
-func (f *tracedFiles) Put(ctx context.Context, r driver.Record, ifVersion string) (string, error) {
+func (f *traced) Put(ctx context.Context, r driver.Record, ifVersion string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	before, after := "", StepMarked
