@@ -13,6 +13,8 @@ const (
 	readOnly              = "25006"
 	undefinedTable        = "42P01"
 	invalidSchema         = "3F000"
+	adminShutdown         = "57P01"
+	crashShutdown         = "57P02"
 )
 
 // sqlState returns what the database said, as the usual drivers tell it; "" if it did not come to that.
@@ -22,6 +24,18 @@ func sqlState(err error) string {
 		return told.SQLState()
 	}
 	return ""
+}
+
+// read reads by f. When the server was restarted, connections that wait in the pool have ended, and each says so to who uses it
+// first: reading is done again then.
+func (s *Store) read(f func() error) (err error) {
+	for range s.db.Stats().OpenConnections + 1 {
+		err = f()
+		if state := sqlState(err); state != adminShutdown && state != crashShutdown {
+			return err
+		}
+	}
+	return err
 }
 
 // failure says what could not be done in a call, and what to do about it; nil if there is no error. A call that its context

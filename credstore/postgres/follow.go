@@ -28,13 +28,21 @@ type follower struct {
 	seen map[string]string // changes since then that were told: by id, the transaction
 }
 
-func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
+func (f *follower) changes(ctx context.Context) (keys []driver.Key, err error) {
 	if err := f.open(ctx); err != nil {
 		return nil, err
 	}
+	err = f.read(func() error {
+		keys, err = f.changesOnce(ctx)
+		return err
+	})
+	return keys, failure(ctx, "tell what has changed", err)
+}
+
+func (f *follower) changesOnce(ctx context.Context) ([]driver.Key, error) {
 	rows, err := f.db.QueryContext(ctx, f.sql.changes, f.next)
 	if err != nil {
-		return nil, failure(ctx, "tell what has changed", err)
+		return nil, err
 	}
 	defer rows.Close()
 	var keys []driver.Key
@@ -44,7 +52,7 @@ func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
 		var k driver.Key
 		var at string
 		if err := rows.Scan(&next, &id, &k.Tenant, &k.Kind, &k.Name, &at); err != nil {
-			return nil, failure(ctx, "tell what has changed", err)
+			return nil, err
 		}
 		if at == "" { // nothing has
 			continue
@@ -55,7 +63,7 @@ func (f *follower) changes(ctx context.Context) ([]driver.Key, error) {
 		seen[string(id)] = at
 	}
 	if err := rows.Err(); err != nil {
-		return nil, failure(ctx, "tell what has changed", err)
+		return nil, err
 	}
 	f.next, f.seen = next, seen
 	return keys, nil

@@ -167,10 +167,8 @@ func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 	if err := s.open(ctx); err != nil {
 		return now, err
 	}
-	if err := s.db.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now); err != nil {
-		return now, failure(ctx, "tell the time", err)
-	}
-	return now, nil
+	err = s.read(func() error { return s.db.QueryRowContext(ctx, "SELECT clock_timestamp()").Scan(&now) })
+	return now, failure(ctx, "tell the time", err)
 }
 
 // Close lets the locks go that are still held. It does not close the pool.

@@ -63,7 +63,9 @@ func (s *Store) Get(ctx context.Context, k driver.Key) (driver.Record, error) {
 	}
 	var r driver.Record
 	var due, expires sql.NullTime
-	err := s.db.QueryRowContext(ctx, s.sql.get, idOf(k)).Scan(&r.Tenant, &r.Kind, &r.Name, &r.Version, &due, &expires, &r.Info, &r.Sealed)
+	err := s.read(func() error {
+		return s.db.QueryRowContext(ctx, s.sql.get, idOf(k)).Scan(&r.Tenant, &r.Kind, &r.Name, &r.Version, &due, &expires, &r.Info, &r.Sealed)
+	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return driver.Record{}, fmt.Errorf("postgres: %v: %w", k, driver.ErrNotFound)
@@ -175,6 +177,14 @@ type listed struct {
 }
 
 func (s *Store) page(ctx context.Context, tenant, kind string, after []byte) (all []listed, err error) {
+	err = s.read(func() error {
+		all, err = s.pageOnce(ctx, tenant, kind, after)
+		return err
+	})
+	return all, err
+}
+
+func (s *Store) pageOnce(ctx context.Context, tenant, kind string, after []byte) (all []listed, err error) {
 	rows, err := s.db.QueryContext(ctx, s.sql.list, kind, tenant, after, listPage)
 	if err != nil {
 		return nil, err
@@ -207,26 +217,30 @@ func (s *Store) keys(ctx context.Context, kind string, limit int, what, statemen
 	if err := s.begin(ctx, driver.Key{Kind: kind, Name: "-"}); err != nil || limit <= 0 {
 		return nil, err
 	}
-	rows, err := s.db.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return nil, failure(ctx, what, err)
-	}
-	defer rows.Close()
 	var keys []driver.Key
 	var damaged []error
-	for rows.Next() {
-		var id []byte
-		k := driver.Key{Kind: kind}
-		if err := rows.Scan(&id, &k.Tenant, &k.Name); err != nil {
-			return nil, failure(ctx, what, err)
+	err := s.read(func() error {
+		keys, damaged = nil, nil
+		rows, err := s.db.QueryContext(ctx, statement, args...)
+		if err != nil {
+			return err
 		}
-		if string(id) != string(idOf(k)) {
-			damaged = append(damaged, foreign(k))
-			continue
+		defer rows.Close()
+		for rows.Next() {
+			var id []byte
+			k := driver.Key{Kind: kind}
+			if err := rows.Scan(&id, &k.Tenant, &k.Name); err != nil {
+				return err
+			}
+			if string(id) != string(idOf(k)) {
+				damaged = append(damaged, foreign(k))
+				continue
+			}
+			keys = append(keys, k)
 		}
-		keys = append(keys, k)
-	}
-	if err := rows.Err(); err != nil {
+		return rows.Err()
+	})
+	if err != nil {
 		return nil, failure(ctx, what, err)
 	}
 	return keys, errors.Join(damaged...)
