@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
 	"github.com/outgrant/outgrant/credstore/driver"
 	"github.com/outgrant/outgrant/oauthtest"
@@ -192,5 +193,75 @@ func TestSharedTokensAreForgotten(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
+	})
+}
+
+// Each user's token is fetched once for all processes, and is no other's.
+func TestSharedTokensOfUsers(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		one, two := p.open(t, sharing), p.open(t, sharing)
+		for _, a := range eachType(t, p) {
+			require.NoError(t, one.Deploy(t.Context(), a))
+		}
+		of := func(s *credstore.Store, user string) outgrant.TokenSource {
+			users, err := s.UserSource(t.Context(), "users")
+			require.NoError(t, err)
+			return users.ForUser(user)
+		}
+		before := p.TokenRequests()
+		alice, bob := p.token(t, of(one, "alice")), p.token(t, of(two, "bob"))
+		require.NotEqual(t, alice, bob)
+		require.Equal(t, alice, p.token(t, of(two, "alice")))
+		require.Equal(t, bob, p.token(t, of(one, "bob")))
+		require.Equal(t, 2, p.TokenRequests()-before)
+		token, err := of(two, "alice").Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "alice", token.User)
+
+		of(two, "alice").(outgrant.Invalidator).Invalidate(token)
+		another := p.token(t, of(two, "alice"))
+		require.NotEqual(t, alice, another)
+		time.Sleep(time.Second)
+		require.Equal(t, another, p.token(t, of(one, "alice")))
+		require.Equal(t, bob, p.token(t, of(one, "bob")))
+		require.Equal(t, 3, p.TokenRequests()-before)
+
+		for _, kind := range []string{"token", "rejected"} { // at rest
+			found := 0
+			for listed := range p.backend.Store.List(t.Context(), "", kind) {
+				r, err := p.backend.Store.Get(t.Context(), listed.Key)
+				require.NoError(t, err)
+				p.show(string(r.Info), string(r.Sealed))
+				found++
+			}
+			require.Positive(t, found, kind)
+		}
+	})
+}
+
+// A refresh that another machine has begun is left alone for as long as it may take, by the store's clock: the machines' own
+// clocks may be wrong.
+func TestMarksGoByTheStoresClock(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		open := func(ahead time.Duration) *credstore.Store {
+			s, err := credstore.Open(&clockBackend{p.backend, ahead}, p.options())
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+		a := consented("S3NTINEL-refresh")
+		a.Mark = &authcode.Mark{Holder: "another", Started: time.Now(), Until: time.Now().Add(time.Minute)}
+		a.Token, a.TokenIssued = &outgrant.Token{AccessToken: "S3NTINEL-access", Expiry: time.Now().Add(time.Hour)}, time.Now()
+		_, err := open(5*time.Minute).Vault().Save(t.Context(), "MAILBOX", "", a)
+		require.NoError(t, err)
+		for _, ahead := range []time.Duration{5 * time.Minute, 0, -time.Hour} {
+			b, err := open(ahead).Vault().Load(t.Context(), "MAILBOX")
+			require.NoError(t, err)
+			off := 5*time.Minute - ahead // by how much this machine's clock is ahead of the other's
+			require.WithinDuration(t, a.Mark.Until.Add(off), b.Mark.Until, time.Second)
+			require.WithinDuration(t, a.Mark.Started.Add(off), b.Mark.Started, time.Second)
+			require.WithinDuration(t, a.Token.Expiry.Add(off), b.Token.Expiry, time.Second)
+			require.True(t, b.Authorized.Equal(a.Authorized))
+		}
 	})
 }
