@@ -109,7 +109,7 @@ func (r *refreshing) deliver(o outcome) {
 func (r *refreshing) keep(next Authorization) {
 	c := r.client
 	const first = 50 * time.Millisecond
-	for pause := first; ; pause = min(2*pause, 5*time.Second) {
+	for pause := first; ; pause = min(2*pause, time.Second) { // a store that comes and goes may be there for a moment only
 		winner, err := r.saveLocked(next)
 		if err == nil {
 			c.pending.CompareAndSwap(&next, nil)
@@ -142,8 +142,23 @@ func (r *refreshing) saveLocked(next Authorization) (Authorization, error) {
 			return Authorization{}, err
 		}
 		r.lock = again
+		if next.Mark, err = r.doubt(ctx); err != nil {
+			return Authorization{}, err
+		}
 	}
 	return r.save(next)
+}
+
+// doubt returns a mark that says that what came may be of no use, if another process has sent the refresh token, too: a token service
+// that takes it once may have ended what it had given before. Nil: nobody has.
+func (r *refreshing) doubt(ctx context.Context) (*Mark, error) {
+	stored, err := r.client.cfg.Vault.Load(ctx, r.client.cfg.Name)
+	m := stored.Mark
+	if err != nil || m == nil || m.Holder == r.client.holder || stored.RefreshToken != r.before.RefreshToken {
+		return nil, err
+	}
+	now := time.Now().Round(0)
+	return &Mark{Holder: r.client.holder, Started: now, Since: m.since(), Until: now, Unknown: "its answer was stored so late that another process had tried again"}, nil
 }
 
 // stored is the end of a refresh that brought something, and found winner in the vault.

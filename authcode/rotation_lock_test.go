@@ -266,3 +266,40 @@ func TestLocksAreLostAllTheTime(t *testing.T) {
 		require.Equal(t, authcode.Deployed, b.stored(t).Status(time.Now()).State)
 	})
 }
+
+// TestAnAnswerThatIsStoredTooLate tests that it is doubted where another process has sent the refresh token meanwhile: a token
+// service that notices ends what it had given before, and the reason must be told then.
+func TestAnAnswerThatIsStoredTooLate(t *testing.T) {
+	inLosableBed(t, func(t *testing.T, b *bed, v *losableVault, process func(...func(*authcode.Config)) *authcode.Client) {
+		c := process()
+		require.NoError(t, b.consent(t, c))
+		b.token(t, c)
+		b.Inject(oauthtest.Delay(20 * time.Second))
+		time.Sleep(time.Hour - 15*time.Second)
+		b.token(t, c) // begins a refresh in the background
+		time.Sleep(3 * time.Second)
+		v.lose()
+		lock, err := v.Lock(t.Context(), bedName)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute) // the answer has come, and waits for the lock
+		another := b.stored(t)
+		another.Mark = &authcode.Mark{Holder: "another process", Started: time.Now(), Until: time.Now().Add(time.Minute)}
+		_, err = v.Save(t.Context(), bedName, another.RefreshToken, another)
+		require.NoError(t, err)
+		require.NoError(t, lock.Unlock())
+		time.Sleep(10 * time.Second)
+		require.NotEqual(t, another.RefreshToken, b.stored(t).RefreshToken, "it is stored")
+		const doubt = "is unknown (its answer was stored so late that another process had tried again)"
+		status := b.status(t, c)
+		require.Equal(t, authcode.Deployed, status.State)
+		require.Contains(t, status.Reason, doubt)
+
+		b.Inject(oauthtest.Lasting(oauthtest.Refuse("invalid_grant", "")))
+		time.Sleep(past)
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
+		status = b.status(t, c)
+		require.Equal(t, authcode.Unauthorized, status.State)
+		require.Contains(t, status.Reason, doubt)
+	})
+}

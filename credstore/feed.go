@@ -28,7 +28,7 @@ type feed struct {
 
 const (
 	// listenPause is the least time between two questions on notification.
-	listenPause = 20 * time.Millisecond
+	listenPause = 50 * time.Millisecond
 	// listenAgain is how long a backend that cannot be listened to is left alone.
 	listenAgain = time.Second
 )

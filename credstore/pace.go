@@ -73,6 +73,8 @@ func (p *pacer) wait(ctx context.Context, host string) error {
 
 // take takes turns, and returns the first. Where the store does not answer, this process goes by its own last one.
 func (p *pacer) take(ctx context.Context, host string, own time.Time) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer cancel()
 	k := driver.Key{Kind: turnsKind, Name: host}
 	for range turnAttempts {
 		offset := p.core.clock.offset(ctx)

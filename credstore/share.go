@@ -15,7 +15,7 @@ import (
 
 const (
 	// sharePatience is how long another process may take that fetches the same token.
-	sharePatience = 5 * time.Second
+	sharePatience = 10 * time.Second
 	// shareTimeout bounds each call of the backend: without it there is a token all the same.
 	shareTimeout = 2 * time.Second
 	// shareAttempts is how often a record is written that others write, too.

@@ -128,7 +128,7 @@ func TestSharedTokensWithoutTheStore(t *testing.T) {
 	})
 }
 
-// A process that is stopped while it fetches keeps the others for five seconds at most.
+// A process that is stopped while it fetches keeps the others for ten seconds at most.
 func TestSharedTokenWhoseHolderIsStopped(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
@@ -138,7 +138,7 @@ func TestSharedTokenWhoseHolderIsStopped(t *testing.T) {
 		src := sourceOf(t, p.open(t, sharing), "S4_ORDERS")
 		start := time.Now()
 		p.token(t, src)
-		require.LessOrEqual(t, time.Since(start), 6*time.Second)
+		require.LessOrEqual(t, time.Since(start), 11*time.Second)
 	})
 }
 

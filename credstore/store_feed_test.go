@@ -126,7 +126,7 @@ func TestFeedIsNotified(t *testing.T) {
 		other := p.open(t)
 		require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", withClient("new"))))
 		b.notified <- struct{}{}
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 		require.Equal(t, "new", p.clientOf(t, src))
 		p.backend.count()
 		for range 10 { // as many as come at once are one
