@@ -16,10 +16,16 @@ type clock struct {
 	mu   sync.Mutex
 	last time.Duration
 	next time.Time // when it is compared again
+
+	compared bool
 }
 
-// clockEvery is how long a comparison of the clocks is good for.
-const clockEvery = time.Minute
+const (
+	// clockEvery is how long a comparison of the clocks is good for.
+	clockEvery = time.Minute
+	// clockPatience is how long one may take: its error may be half of that.
+	clockPatience = 500 * time.Millisecond
+)
 
 // offset is what is added to a time of this machine to make it one of the backend. If that cannot be told now, it is as before.
 func (c *clock) offset(ctx context.Context) time.Duration {
@@ -33,13 +39,12 @@ func (c *clock) offset(ctx context.Context) time.Duration {
 		return c.last
 	}
 	theirs, err := c.of.Now(ctx)
-	after := time.Now()
-	if err == nil {
-		c.last = theirs.Sub(before.Add(after.Sub(before) / 2))
+	took := time.Since(before)
+	if err != nil || took > clockPatience && c.compared {
+		c.next = before.Add(took + time.Second)
+		return c.last
 	}
-	c.next = after.Add(clockEvery)
-	if err != nil {
-		c.next = after.Add(time.Second)
-	}
+	c.last, c.compared = theirs.Sub(before.Add(took/2)), true
+	c.next = before.Add(took + clockEvery)
 	return c.last
 }
