@@ -2,10 +2,11 @@ package credstore
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outgrant/outgrant/credstore/driver"
+	"github.com/outgrant/outgrant/internal/keylock"
 )
 
 // clock tells by how much the backend's clock is ahead of this machine's: what processes on several machines compare is kept by
@@ -13,11 +14,11 @@ import (
 type clock struct {
 	of driver.Clock // nil: none
 
-	mu   sync.Mutex
-	last time.Duration
-	next time.Time // when it is compared again
+	last atomic.Int64 // the offset
 
-	compared bool
+	comparing keylock.Locks[struct{}] // one at a time, of the rest
+	next      time.Time               // when they are compared again
+	compared  bool
 }
 
 const (
@@ -32,19 +33,26 @@ func (c *clock) offset(ctx context.Context) time.Duration {
 	if c.of == nil {
 		return 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if c.comparing.Lock(ctx, struct{}{}) == nil {
+		c.compare(ctx)
+		c.comparing.Unlock(struct{}{})
+	}
+	return time.Duration(c.last.Load())
+}
+
+// compare compares the clocks, if that is due.
+func (c *clock) compare(ctx context.Context) {
 	before := time.Now()
 	if before.Before(c.next) {
-		return c.last
+		return
 	}
 	theirs, err := c.of.Now(ctx)
 	took := time.Since(before)
 	if err != nil || took > clockPatience && c.compared {
 		c.next = before.Add(took + time.Second)
-		return c.last
+		return
 	}
-	c.last, c.compared = theirs.Sub(before.Add(took/2)), true
+	c.last.Store(int64(theirs.Sub(before.Add(took / 2))))
+	c.compared = true
 	c.next = before.Add(took + clockEvery)
-	return c.last
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/outgrant/outgrant/credstore/driver"
+	"github.com/outgrant/outgrant/internal/keylock"
 	"github.com/outgrant/outgrant/internal/replay"
 )
 
@@ -21,9 +21,9 @@ type feed struct {
 	rounds atomic.Uint64 // how often it has told
 	turns  atomic.Uint64 // who wants to ask, and each question, takes a number
 
-	mu     sync.Mutex // one question at a time
-	latest uint64     // the number of the last one
-	err    error      // of the last one
+	asking keylock.Locks[struct{}] // one question at a time, of the rest
+	latest uint64                  // the number of the last one
+	err    error                   // of the last one
 }
 
 const (
@@ -37,8 +37,10 @@ const (
 func (c *core) ask(ctx context.Context) error {
 	f := &c.feed
 	turn := f.turns.Add(1)
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	if err := f.asking.Lock(ctx, struct{}{}); err != nil {
+		return unavailable(err)
+	}
+	defer f.asking.Unlock(struct{}{})
 	if f.latest > turn {
 		return f.err
 	}

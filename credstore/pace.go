@@ -10,6 +10,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore/driver"
+	"github.com/outgrant/outgrant/internal/keylock"
 	"github.com/outgrant/outgrant/internal/replay"
 )
 
@@ -36,11 +37,13 @@ type pacer struct {
 
 // pace is that of one token service.
 type pace struct {
-	mu       sync.Mutex
-	next     time.Time // the next turn of this process
-	left     int       // how many it has
-	failures int       // in a row
-	rest     time.Time // until then the token service is left alone
+	taking keylock.Locks[struct{}] // one at a time, of:
+	next   time.Time               // the next turn of this process
+	left   int                     // how many it has
+
+	mu       sync.Mutex // of:
+	failures int        // in a row
+	rest     time.Time  // until then the token service is left alone
 }
 
 // turns is what is kept of a token service in the store.
@@ -60,14 +63,16 @@ func (p *pacer) of(host string) *pace {
 // wait waits for a turn at a token service.
 func (p *pacer) wait(ctx context.Context, host string) error {
 	h := p.of(host)
-	h.mu.Lock()
+	if err := h.taking.Lock(ctx, struct{}{}); err != nil {
+		return err
+	}
 	if h.left == 0 || time.Since(h.next) > runPause { // late, and not to be made up for
 		h.next = p.take(ctx, host, h.next)
 		h.left = runTurns
 	}
 	turn := h.next
 	h.next, h.left = turn.Add(runPause), h.left-1
-	h.mu.Unlock()
+	h.taking.Unlock(struct{}{})
 	return replay.Wait(ctx, time.Until(turn))
 }
 

@@ -55,12 +55,8 @@ func TestRunInAFleet(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		backend := &claimingBackend{p.backend}
 		open := func(change ...func(*credstore.Options)) *credstore.Store {
-			o := p.options(change...)
-			o.Hooks = nil // they would keep all that is shown
-			s, err := credstore.Open(backend, o)
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = s.Close() })
-			return s
+			silent := func(o *credstore.Options) { o.Hooks = nil } // they would keep all that is shown
+			return p.openOn(t, backend, append(change, silent)...)
 		}
 		var mu sync.Mutex
 		var sent []time.Time

@@ -156,10 +156,7 @@ func TestSharedTokensGoByTheStoresClock(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{TokenLifetime: time.Minute}, func(t *testing.T, p *place) {
 		require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
 		open := func(ahead time.Duration) outgrant.TokenSource {
-			s, err := credstore.Open(&clockBackend{p.backend, ahead}, p.options(sharing))
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = s.Close() })
-			return sourceOf(t, s, "S4_ORDERS")
+			return sourceOf(t, p.openOn(t, &clockBackend{p.backend, ahead}, sharing), "S4_ORDERS")
 		}
 		token, err := open(time.Hour).Token(t.Context())
 		require.NoError(t, err)
@@ -244,10 +241,7 @@ func TestSharedTokensOfUsers(t *testing.T) {
 func TestMarksGoByTheStoresClock(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		open := func(ahead time.Duration) *credstore.Store {
-			s, err := credstore.Open(&clockBackend{p.backend, ahead}, p.options())
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = s.Close() })
-			return s
+			return p.openOn(t, &clockBackend{p.backend, ahead})
 		}
 		a := consented("S3NTINEL-refresh")
 		a.Mark = &authcode.Mark{Holder: "another", Started: time.Now(), Until: time.Now().Add(time.Minute)}

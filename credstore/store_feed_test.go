@@ -50,10 +50,7 @@ func (b *fedBackend) Listen(ctx context.Context, changed func()) error {
 func (p *place) openFed(t testing.TB) (*credstore.Store, *fedBackend) {
 	t.Helper()
 	b := &fedBackend{sharedBackend: p.backend, notified: make(chan struct{})}
-	s, err := credstore.Open(b, p.options())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
-	return s, b
+	return p.openOn(t, b), b
 }
 
 // It costs one question in three quarters of a second for all credentials that are used.

@@ -39,10 +39,7 @@ func (b *slowBackend) Get(ctx context.Context, k driver.Key) (driver.Record, err
 func (p *place) openSlow(t testing.TB) (*credstore.Store, *slowBackend) {
 	t.Helper()
 	b := &slowBackend{sharedBackend: p.backend}
-	s, err := credstore.Open(b, p.options())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.Close() })
-	return s, b
+	return p.openOn(t, b), b
 }
 
 // A comparison that began before a deploy must not hide it.

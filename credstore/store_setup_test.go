@@ -19,6 +19,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/driver"
 	"github.com/outgrant/outgrant/credstore/memstore"
 	"github.com/outgrant/outgrant/oauthtest"
 )
@@ -64,7 +65,13 @@ func newPlace(t testing.TB, opts oauthtest.ServerOptions) *place {
 // open opens a store on the place's backend, as another process does. It is closed in the end.
 func (p *place) open(t testing.TB, change ...func(*credstore.Options)) *credstore.Store {
 	t.Helper()
-	s, err := credstore.Open(p.backend, p.options(change...))
+	return p.openOn(t, p.backend, change...)
+}
+
+// openOn opens a store on a backend, with the place's token service. It is closed in the end.
+func (p *place) openOn(t testing.TB, b driver.Store, change ...func(*credstore.Options)) *credstore.Store {
+	t.Helper()
+	s, err := credstore.Open(b, p.options(change...))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
