@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func setAuthorization(req *http.Request, value string) {
 	req.Header.Set("Authorization", value)
 }
 
+// hostAndPort is a host as it stands in a URL (RFC 3986 3.2.2, 3.2.3).
+var hostAndPort = regexp.MustCompile(`^(\[[^\[\]]*\]|[^\[\]:]+)(:[0-9]*)?$`)
+
 // baseURI returns a request's URI as it is signed (RFC 5849 3.4.1.2): of what goes over the wire, without the query.
 func baseURI(req *http.Request) (string, error) {
 	scheme := strings.ToLower(req.URL.Scheme)
@@ -74,6 +78,8 @@ func baseURI(req *http.Request) (string, error) {
 	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/?#@%\`, r) }):
 		// net/http would send another one: without a zone, in Punycode.
 		return "", refusal{errors.New("the host has characters that cannot be signed: write it in Punycode, and without a zone")}
+	case !hostAndPort.MatchString(host):
+		return "", refusal{errors.New("the host is neither a name nor an address: an IPv6 address stands in brackets")}
 	}
 	host = strings.TrimSuffix(host, ":")
 	switch scheme {

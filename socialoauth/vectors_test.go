@@ -115,6 +115,8 @@ func FuzzSignature(f *testing.F) {
 	}
 	f.Add("get", "https://api.x.com:/a;b?x=%zz", "a=%2", "s", "t", true)
 	f.Add("POST", "https://API.x.com/?&&=&=a&a", "&=&%41=%2b", "s%", "t+", true)
+	f.Add("0", "https://api.x.c]m:443", "", "s", "t", false)
+	f.Add("GET", "https://[::1]:443/", "", "s", "t", false)
 	f.Fuzz(func(t *testing.T, method, address, body, consumerSecret, tokenSecret string, sha256 bool) {
 		req, err := http.NewRequest(method, address, strings.NewReader(body))
 		if err != nil || req.URL.User != nil {
