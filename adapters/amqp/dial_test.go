@@ -3,6 +3,7 @@ package amqp_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,13 @@ import (
 	"github.com/outgrant/outgrant/oauthtest"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait, for tokens to end
+		panic(err)
+	}
+	leakcheck.Main(m)
+}
 
 type described struct {
 	outgrant.TokenSource
