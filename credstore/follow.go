@@ -115,6 +115,7 @@ func (c *credential) compare() {
 
 // readAgain reads what the engine was made of, if that may have changed, and builds it again if it has.
 func (c *credential) readAgain(ctx context.Context, must bool) error {
+	c.heard.Store(c.news.Load()) // also if the backend does not answer: not each call waits for it then
 	if c.core.feed.next != nil {
 		if err := c.core.ask(ctx); err != nil {
 			return err

@@ -260,7 +260,7 @@ func (c *credential) dropRejected(ctx context.Context) error {
 	return nil
 }
 
-// forget removes what was shared of a credential that is gone. The tokens of users are left to the job.
+// forgetShared removes what was shared of a credential that is gone. The tokens of users are left to the job.
 func (c *core) forgetShared(ctx context.Context, n nameOf) {
 	if !c.opts.ShareTokens {
 		return

@@ -191,3 +191,35 @@ func TestFeedMissesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Calls are not held up where a change was told, and the backend does not answer since; nor is it asked at each of them.
+func TestFeedThatFailsAfterNews(t *testing.T) {
+	for name, fault := range map[string]func(context.Context, string, driver.Key) error{
+		"fails": func(context.Context, string, driver.Key) error { return errDisk }, "hangs": hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+				s, b := p.openFed(t)
+				other := p.open(t)
+				require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", withClient("old"))))
+				src := sourceOf(t, s, "S4_ORDERS")
+				time.Sleep(2 * time.Second) // it listens
+				require.Equal(t, "old", p.clientOf(t, src))
+				require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", withClient("new"))))
+				b.notified <- struct{}{}
+				time.Sleep(100 * time.Millisecond)
+				p.backend.inject(fault)
+				p.backend.count()
+				began := time.Now()
+				for range 100 {
+					require.Equal(t, "old", p.clientOf(t, src))
+				}
+				require.LessOrEqual(t, time.Since(began), time.Second)
+				require.LessOrEqual(t, p.backend.count()["follow"], 3)
+				p.backend.inject(nil)
+				time.Sleep(11 * time.Second) // a look that hangs is given up
+				require.Equal(t, "new", p.clientOf(t, src))
+			})
+		})
+	}
+}
