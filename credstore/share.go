@@ -147,6 +147,7 @@ func (s *shared) load(ctx context.Context) (version string, is sharedToken, err 
 	if errors.Is(err, errUnavailable) {
 		return "", is, err
 	}
+	_ = s.core.clear(ctx, s.key(), err) // what is damaged would be in the way for ever
 	if err != nil || json.Unmarshal(plain, &is) != nil {
 		return r.Version, sharedToken{}, nil
 	}

@@ -128,6 +128,32 @@ func TestSharedTokensWithoutTheStore(t *testing.T) {
 	})
 }
 
+// A record that is damaged is replaced.
+func TestSharedTokenThatIsDamaged(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		sources := p.fleet(t, 3, "S4_ORDERS")
+		k := driver.Key{Kind: "token", Name: "S4_ORDERS/"}
+		_, err := p.backend.Put(t.Context(), driver.Record{Key: k, Sealed: []byte("half a page")}, "")
+		require.NoError(t, err)
+		damaged := true
+		p.backend.inject(func(_ context.Context, op string, of driver.Key) error {
+			if of != k || !damaged {
+				return nil
+			}
+			if op == "get" {
+				return driver.ErrDamaged
+			}
+			damaged = op != "delete"
+			return nil
+		})
+		for _, src := range sources {
+			p.token(t, src)
+		}
+		require.Equal(t, 1, p.TokenRequests())
+	})
+}
+
 // A process that is stopped while it fetches keeps the others for ten seconds at most.
 func TestSharedTokenWhoseHolderIsStopped(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
