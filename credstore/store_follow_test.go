@@ -99,6 +99,22 @@ func TestOtherProcessesFollow(t *testing.T) {
 	})
 }
 
+// followsInTime requires that the source sees what another store deploys, within a second, whenever that is.
+func (p *place) followsInTime(t testing.TB, src outgrant.TokenSource, other *credstore.Store) {
+	t.Helper()
+	for i := range 40 {
+		version := fmt.Sprintf("version-%d", i)
+		require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", withClient(version))))
+		changed := time.Now()
+		for p.clientOf(t, src) != version {
+			time.Sleep(time.Millisecond)
+		}
+		require.LessOrEqual(t, time.Since(changed), time.Second)
+		time.Sleep(time.Duration(i) * 37 * time.Millisecond)
+		p.token(t, src)
+	}
+}
+
 // A change is seen a second after it was made, whenever that is, also where the backend takes its time.
 func TestOtherProcessesFollowInTime(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
@@ -107,17 +123,7 @@ func TestOtherProcessesFollowInTime(t *testing.T) {
 		require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
 		src := sourceOf(t, s, "S4_ORDERS")
 		backend.delay.Store(int64(50 * time.Millisecond)) // for each of two reads
-		for i := range 40 {
-			version := fmt.Sprintf("version-%d", i)
-			require.NoError(t, other.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", withClient(version))))
-			changed := time.Now()
-			for p.clientOf(t, src) != version {
-				time.Sleep(time.Millisecond)
-			}
-			require.LessOrEqual(t, time.Since(changed), time.Second)
-			time.Sleep(time.Duration(i) * 37 * time.Millisecond)
-			p.token(t, src)
-		}
+		p.followsInTime(t, src, other)
 	})
 }
 

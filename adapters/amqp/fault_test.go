@@ -30,65 +30,62 @@ var renewing = map[string][]amqptest.Step{
 	"CBS":     {amqptest.PutToken},
 }
 
-// TestSilentInRollOver has a broker that falls silent at some step of a roll-over, and answers again later: nothing is lost.
-func TestSilentInRollOver(t *testing.T) {
+// atEachStep runs a test for each step of each of these.
+func atEachStep(t *testing.T, test func(t *testing.T, silent *switched, step amqptest.Step, w way)) {
 	t.Parallel()
 	for name, steps := range renewing {
 		for _, step := range steps {
 			t.Run(fmt.Sprint(name, " ", step), func(t *testing.T) {
 				t.Parallel()
-				silent, w := &switched{}, ways[name]
-				tokens := &issuer{life: time.Second}
-				b := newBroker(t, amqptest.Options{Check: tokens.live, Expiry: w.expiry, Silent: silent.silent})
-				w.opts.DialTimeout, w.opts.MaxBackoff, w.opts.DrainTimeout = 200*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond
-				conn, e := connect(t, w.of(b), outgrant.Cached(tokens, nil), w.opts)
-				renewals := func() int { return e.count(amqp.Moved, amqp.Renewed, amqp.Connected) }
-				later := time.AfterFunc(1500*time.Millisecond, func() { silent.set("") }) // the token has ended by then
-				defer later.Stop()
-				start := time.Now()
-				flow(t, conn, "queue:orders", links{}, func(sent int) bool {
-					if sent == 10 {
-						silent.set(step)
-					}
-					return time.Since(start) > 1500*time.Millisecond && renewals() > 3
-				})
+				test(t, &switched{}, step, ways[name])
 			})
 		}
 	}
 }
 
+// TestSilentInRollOver has a broker that falls silent at some step of a roll-over, and answers again later: nothing is lost.
+func TestSilentInRollOver(t *testing.T) {
+	atEachStep(t, func(t *testing.T, silent *switched, step amqptest.Step, w way) {
+		tokens := &issuer{life: time.Second}
+		b := newBroker(t, amqptest.Options{Check: tokens.live, Expiry: w.expiry, Silent: silent.silent})
+		w.opts.DialTimeout, w.opts.MaxBackoff, w.opts.DrainTimeout = 200*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond
+		conn, e := connect(t, w.of(b), outgrant.Cached(tokens, nil), w.opts)
+		renewals := func() int { return e.count(amqp.Moved, amqp.Renewed, amqp.Connected) }
+		later := time.AfterFunc(1500*time.Millisecond, func() { silent.set("") }) // the token has ended by then
+		defer later.Stop()
+		start := time.Now()
+		flow(t, conn, "queue:orders", links{}, func(sent int) bool {
+			if sent == 10 {
+				silent.set(step)
+			}
+			return time.Since(start) > 1500*time.Millisecond && renewals() > 3
+		})
+	})
+}
+
 // TestCloseInRollOver closes while a broker is silent at some step of a roll-over: it does not wait for the broker.
 func TestCloseInRollOver(t *testing.T) {
-	t.Parallel()
-	for name, steps := range renewing {
-		for _, step := range steps {
-			t.Run(fmt.Sprint(name, " ", step), func(t *testing.T) {
-				t.Parallel()
-				silent, w := &switched{}, ways[name]
-				tokens := &issuer{life: time.Hour}
-				b := newBroker(t, amqptest.Options{Check: tokens.live, Expiry: w.expiry, Silent: silent.silent})
-				var next atomic.Pointer[outgrant.Token]
-				source := &pushed{TokenSource: tokens, next: make(chan *outgrant.Token)}
-				conn, _ := connect(t, w.of(b), source, w.opts)
-				receiver, err := conn.NewReceiver(t.Context(), "queue:orders", nil)
-				require.NoError(t, err)
-				silent.set(step)
-				token, err := tokens.Token(t.Context())
-				require.NoError(t, err)
-				next.Store(token)
-				source.next <- token
-				waiting := make(chan error)
-				go func() {
-					_, err := receiver.Receive(t.Context())
-					waiting <- err
-				}()
-				start := time.Now()
-				require.NoError(t, conn.Close())
-				require.Less(t, time.Since(start), 5*time.Second)
-				require.ErrorContains(t, <-waiting, "the connection is closed")
-			})
-		}
-	}
+	atEachStep(t, func(t *testing.T, silent *switched, step amqptest.Step, w way) {
+		tokens := &issuer{life: time.Hour}
+		b := newBroker(t, amqptest.Options{Check: tokens.live, Expiry: w.expiry, Silent: silent.silent})
+		source := &pushed{TokenSource: tokens, next: make(chan *outgrant.Token)}
+		conn, _ := connect(t, w.of(b), source, w.opts)
+		receiver, err := conn.NewReceiver(t.Context(), "queue:orders", nil)
+		require.NoError(t, err)
+		silent.set(step)
+		token, err := tokens.Token(t.Context())
+		require.NoError(t, err)
+		source.next <- token
+		waiting := make(chan error)
+		go func() {
+			_, err := receiver.Receive(t.Context())
+			waiting <- err
+		}()
+		start := time.Now()
+		require.NoError(t, conn.Close())
+		require.Less(t, time.Since(start), 5*time.Second)
+		require.ErrorContains(t, <-waiting, "the connection is closed")
+	})
 }
 
 // pushed is a source whose next tokens are told by the test.

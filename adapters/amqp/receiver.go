@@ -48,8 +48,8 @@ func newReceiver(c *core, source string, opts *goamqp.ReceiverOptions) *Receiver
 	return r
 }
 
-// Receive returns the next message, or an error when ctx ends. It must be settled by one of the methods below. While there is
-// no connection it waits for one.
+// Receive returns the next message, or an error when ctx ends. It must be settled by one of the methods below, unless the
+// options ask for messages that come settled (RequestedSenderSettleMode). While there is no connection it waits for one.
 func (r *Receiver) Receive(ctx context.Context) (*goamqp.Message, error) {
 	for {
 		msg, cur, changed, err := r.next()

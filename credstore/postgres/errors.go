@@ -27,7 +27,7 @@ func sqlState(err error) string {
 }
 
 // read reads by f. When the server was restarted, connections that wait in the pool have ended, and each says so to who uses it
-// first: reading is done again then.
+// first: reading is done again then. So is claiming: what was claimed and not told is free again when the claim ends.
 func (s *Store) read(f func() error) (err error) {
 	for range s.db.Stats().OpenConnections + 1 {
 		err = f()

@@ -157,22 +157,13 @@ func (l *lock) register() bool {
 
 // watch lets go of what is left of the lock when it is lost: nobody may have to wait for that, the holder neither.
 func (l *lock) watch(life context.Context) {
-	if l.beat(life); l.isLost() {
+	if l.beat(life) {
 		_ = l.Unlock()
 	}
 }
 
-func (l *lock) isLost() bool {
-	select {
-	case <-l.lost:
-		return true
-	default:
-		return false
-	}
-}
-
-// beat shows the database that the holder is there, and finds out if the lock is lost.
-func (l *lock) beat(life context.Context) {
+// beat shows the database that the holder is there, and reports whether the lock was lost.
+func (l *lock) beat(life context.Context) (lost bool) {
 	defer close(l.beating)
 	every := l.store.opts.LockIdle / 4
 	tick := time.NewTicker(every)
@@ -180,7 +171,7 @@ func (l *lock) beat(life context.Context) {
 	for {
 		select {
 		case <-l.over:
-			return
+			return false
 		case <-tick.C:
 		}
 		ctx, cancel := context.WithTimeout(life, every)
@@ -188,7 +179,7 @@ func (l *lock) beat(life context.Context) {
 		cancel()
 		if err != nil {
 			close(l.lost)
-			return
+			return true
 		}
 	}
 }

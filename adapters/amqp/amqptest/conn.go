@@ -32,16 +32,10 @@ type conn struct {
 	sessions  map[uint16]*session
 	grants    map[string]outgrant.Secret // by address: what was put to $cbs
 	answers   queue                      // of $cbs
-	number    int
 }
 
 // maxFrame is the largest frame that is taken.
 const maxFrame = 1 << 20
-
-func (c *conn) nextNumber() int {
-	c.number++
-	return c.number
-}
 
 // serve serves a connection until it ends.
 func (b *Broker) serve(c *conn) {
@@ -323,7 +317,8 @@ func (c *conn) handle(channel uint16, body []byte) (more bool, err error) {
 	defer c.mu.Unlock()
 	switch op {
 	case opOpen:
-		return true, c.open(args)
+		c.open(args)
+		return true, nil
 	case opClose:
 		if !c.ended {
 			c.ended = true
@@ -347,7 +342,7 @@ func (c *conn) handle(channel uint16, body []byte) (more bool, err error) {
 	return true, s.handle(op, args, payload)
 }
 
-func (c *conn) open(args fields) error {
+func (c *conn) open(args fields) {
 	if n := args.number(2); n >= 512 {
 		c.frameSize = n
 	} else {
@@ -359,5 +354,4 @@ func (c *conn) open(args fields) error {
 		c.ended = true
 		c.perform(0, opClose, condition("amqp:resource-limit-exceeded", "too many connections"))
 	}
-	return nil
 }

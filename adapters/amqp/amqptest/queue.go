@@ -7,6 +7,7 @@ type queue struct {
 	waiting   [][]byte
 	receivers []*link            // of clients, which take turns
 	unsettled map[*delivery]bool // what was sent to a client
+	sent      int                // how often something was
 }
 
 // delivery is a message that was sent to a client.
@@ -48,7 +49,8 @@ func (q *queue) pump() {
 		q.receivers = append(slices.Delete(q.receivers, i, i+1), l)
 		payload := q.waiting[0]
 		q.waiting = q.waiting[1:]
-		d := &delivery{payload: payload, of: l, number: l.session.conn.nextNumber()}
+		q.sent++
+		d := &delivery{payload: payload, of: l, number: q.sent}
 		if l.send(d) {
 			if q.unsettled == nil {
 				q.unsettled = map[*delivery]bool{}

@@ -54,15 +54,14 @@ func (s *session) end() {
 }
 
 func (s *session) handle(op uint64, args fields, payload []byte) error {
-	if op == opAttach {
+	switch op {
+	case opAttach:
 		s.attach(args)
 		return nil
-	}
-	if op == opDisposition {
+	case opDisposition:
 		s.disposition(args)
 		return nil
-	}
-	if op == opFlow {
+	case opFlow:
 		s.flow(args)
 		return nil
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -79,13 +78,6 @@ func dial(t testing.TB, url string, src outgrant.TokenSource, opts amqp.Options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	return conn, e
-}
-
-func short[T any](inShort, inSoak T) T {
-	if os.Getenv("OUTGRANT_SOAK") == "1" {
-		return inSoak
-	}
-	return inShort
 }
 
 // way is a way to present a token.
@@ -185,7 +177,7 @@ func TestRollOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startAuthServer(t, short(4*time.Second, 5*time.Second)) // whose ends are whole seconds
+			s := startAuthServer(t, peer.Short(4*time.Second, 5*time.Second)) // whose ends are whole seconds
 			b := peer.StartBroker(t, s, peer.BrokerOptions{Expiry: c.expiry})
 			url := b.URL
 			if c.tcp {
@@ -193,7 +185,7 @@ func TestRollOver(t *testing.T) {
 			}
 			conn, e := dial(t, url, newSource(t, s), c.opts)
 			renewals := func() int { return e.count(amqp.Moved) + e.count(amqp.Renewed) }
-			flow(t, conn, "queue:orders", short(500, 10_000), func() bool { return renewals() >= short(3, 10) })
+			flow(t, conn, "queue:orders", peer.Short(500, 10_000), func() bool { return renewals() >= peer.Short(3, 10) })
 			require.Zero(t, e.count(amqp.Lost), "renewed ahead of the end: %v", e)
 			require.Zero(t, b.Logged("EXPIRED"))
 			t.Logf("%d renewals", renewals())

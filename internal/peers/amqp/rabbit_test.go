@@ -37,8 +37,8 @@ func TestRabbitMQ(t *testing.T) {
 		}{"TCP": {r.TCPURL, plain}, "WebSocket": {r.URL, plain}} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				conn, e := dial(t, c.url, rabbitSource(t, r, short(4*time.Second, 6*time.Second)), c.opts)
-				flow(t, conn, "/queue/"+name, short(500, 10_000), func() bool { return e.count(amqp.Moved) >= short(3, 10) })
+				conn, e := dial(t, c.url, rabbitSource(t, r, peer.Short(4*time.Second, 6*time.Second)), c.opts)
+				flow(t, conn, "/queue/"+name, peer.Short(500, 10_000), func() bool { return e.count(amqp.Moved) >= peer.Short(3, 10) })
 				require.Zero(t, e.count(amqp.Lost), "%v", e)
 			})
 		}

@@ -22,7 +22,7 @@ import (
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	var names []string
-	for i := range short(6, 20) {
+	for i := range peer.Short(6, 20) {
 		names = append(names, fmt.Sprint("CREDENTIAL_", i))
 	}
 	database := peer.StartPostgres(t)
@@ -66,13 +66,13 @@ func TestChaos(t *testing.T) {
 		},
 		"cut off": func() {
 			line.Cut()
-			time.Sleep(short(2*time.Second, 10*time.Second))
+			time.Sleep(peer.Short(2*time.Second, 10*time.Second))
 			line.Mend()
 		},
 	}
 	done := map[string]int{}
 	kinds := slices.Sorted(maps.Keys(actions))
-	for began, i := time.Now(), 0; time.Since(began) < short(30*time.Second, 10*time.Minute); i++ {
+	for began, i := time.Now(), 0; time.Since(began) < peer.Short(30*time.Second, 10*time.Minute); i++ {
 		kind := kinds[i%len(kinds)]
 		if i >= len(kinds) {
 			kind = kinds[rand.N(len(kinds))]

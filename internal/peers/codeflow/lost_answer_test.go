@@ -44,7 +44,7 @@ func TestLostAnswer(t *testing.T) {
 			cfg.Cache = &outgrant.CacheOptions{Hooks: &outgrant.Hooks{AuthorizationChanged: events.add}}
 			a.mount(newClient(t, cfg), "/"+name)
 			browser := peer.NewBrowser(t, "alice", s.Transport(t))
-			times := short(2, 67)
+			times := peer.Short(2, 67)
 			var changes []outgrant.AuthorizationChange
 			for range times {
 				require.Equal(t, http.StatusOK, browser.Visit(t, a.URL+"/"+name+"/authorize").Status)

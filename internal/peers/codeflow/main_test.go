@@ -7,7 +7,6 @@ import (
 	"flag"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -25,14 +24,6 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	leakcheck.Main(m)
-}
-
-// short returns the first of two, or in a soak the second.
-func short[T any](inShort, inSoak T) T {
-	if os.Getenv("OUTGRANT_SOAK") == "1" {
-		return inSoak
-	}
-	return inShort
 }
 
 const secret = "s3cr:et/+ %&="

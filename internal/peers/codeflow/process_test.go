@@ -132,7 +132,7 @@ func (w *worker) lines() []line {
 // await waits until what the process has said is enough, or it has ended, and returns that.
 func (w *worker) await(t testing.TB, enough func([]line) bool) []line {
 	t.Helper()
-	tooLong := time.After(short(time.Minute, 15*time.Minute))
+	tooLong := time.After(peer.Short(time.Minute, 15*time.Minute))
 	for {
 		w.mu.Lock()
 		said, ended, grown := w.said, w.ended, w.grown

@@ -18,20 +18,25 @@ import (
 // Four processes with four goroutines each use one credential whose access tokens end after a second, and reject some of
 // them: no refresh token is spent twice, each refresh is one request, and no call fails.
 func TestManyProcesses(t *testing.T) {
+	onBoth(t, testManyProcesses)
+}
+
+// onBoth runs a test of stores in a folder, and in a database.
+func onBoth(t *testing.T, test func(t *testing.T, database *peer.Postgres)) {
 	t.Parallel()
 	t.Run("a folder", func(t *testing.T) {
 		t.Parallel()
-		testManyProcesses(t, nil)
+		test(t, nil)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		testManyProcesses(t, peer.StartPostgres(t))
+		test(t, peer.StartPostgres(t))
 	})
 }
 
 func testManyProcesses(t *testing.T, database *peer.Postgres) {
 	const name = "SHARED"
-	wanted := short(30, 300)
+	wanted := peer.Short(30, 300)
 	d := deployIn(t, database, time.Second, name)
 	d.authorize(t, name)
 	program := build(t, d)
@@ -66,7 +71,7 @@ func testManyProcesses(t *testing.T, database *peer.Postgres) {
 
 // rounds is how often something is done: in a database one may last 20 seconds.
 func (d *deployed) rounds(inShort, inSoak int) int {
-	n := short(inShort, inSoak)
+	n := peer.Short(inShort, inSoak)
 	if d.database != nil {
 		n = max(n/5, 5)
 	}
@@ -97,15 +102,7 @@ func files(t testing.TB, dir string) (all []any) {
 // Processes that end, die or stop in the middle of a rotation lose no credential. In a database they cannot be told to be
 // dead, so what they had begun is left alone until it must have ended.
 func TestProcesses(t *testing.T) {
-	t.Parallel()
-	t.Run("a folder", func(t *testing.T) {
-		t.Parallel()
-		testProcesses(t, nil)
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		t.Parallel()
-		testProcesses(t, peer.StartPostgres(t))
-	})
+	onBoth(t, testProcesses)
 }
 
 func testProcesses(t *testing.T, database *peer.Postgres) {
@@ -200,7 +197,7 @@ func testTakenOver(t *testing.T, d *deployed, program *program, name string) {
 
 // A job ends while its token is being refreshed, and closes the store before.
 func testEnded(t *testing.T, d *deployed, program *program, name string) {
-	jobs, within, hurry := short(10, 100), 0, time.Millisecond
+	jobs, within, hurry := peer.Short(10, 100), 0, time.Millisecond
 	if d.database != nil { // where a lock takes longer
 		hurry = 15 * time.Millisecond
 	}
@@ -226,7 +223,7 @@ func testStoppedAt(step string) func(t *testing.T, d *deployed, program *program
 	return func(t *testing.T, d *deployed, program *program, name string) {
 		holder := program.start(t, orders{Credentials: []string{name}, Goroutines: 1, Reject: 1, Traced: true, Step: step, Signal: "STOP"})
 		holder.await(t, func(said []line) bool { return !reached(said, step).IsZero() })
-		longEnough := time.After(short(2*time.Second, 10*time.Second))
+		longEnough := time.After(peer.Short(2*time.Second, 10*time.Second))
 		if d.database != nil {
 			longEnough = time.After(4 * time.Second) // it has lost its lock
 		}

@@ -19,9 +19,9 @@ func TestRotation(t *testing.T) {
 		lifetime  time.Duration // of an access token
 		refreshes int
 	}{
-		"tokens of a second":   {time.Second, short(5, 60)},
-		"tokens of 2 seconds":  {2 * time.Second, short(3, 30)},
-		"tokens of 10 seconds": {10 * time.Second, short(2, 6)},
+		"tokens of a second":   {time.Second, peer.Short(5, 60)},
+		"tokens of 2 seconds":  {2 * time.Second, peer.Short(3, 30)},
+		"tokens of 10 seconds": {10 * time.Second, peer.Short(2, 6)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,20 +1,17 @@
 package codeflow_test
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the database driver
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
-	"github.com/outgrant/outgrant/credstore/postgres"
 	"github.com/outgrant/outgrant/internal/peers/peer"
 )
 
@@ -67,15 +64,10 @@ func (d *deployed) open(t testing.TB, opts *credstore.Options) (*credstore.Store
 	if d.database == nil {
 		return credstore.OpenDir(d.dir, opts)
 	}
-	db, err := sql.Open("pgx", d.database.URL("outgrant"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	require.NoError(t, postgres.Migrate(t.Context(), db, nil))
-	drv, err := postgres.Open(t.Context(), db, nil)
-	require.NoError(t, err)
+	var err error
 	opts.Keeper, err = credstore.LocalKeeper(filepath.Join(d.dir, "keeper.key"))
 	require.NoError(t, err)
-	return credstore.Open(drv, opts)
+	return credstore.Open(d.database.OpenStore(t), opts)
 }
 
 // authorize has alice authorize a credential.

@@ -4,7 +4,6 @@ package fleet_test
 import (
 	"bufio"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,24 +17,15 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant/credstore"
-	"github.com/outgrant/outgrant/credstore/postgres"
 	"github.com/outgrant/outgrant/internal/leakcheck"
 	"github.com/outgrant/outgrant/internal/peers/peer"
 	"github.com/outgrant/outgrant/oauthtest"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
-
-func short[T any](inShort, inSoak T) T {
-	if os.Getenv("OUTGRANT_SOAK") == "1" {
-		return inSoak
-	}
-	return inShort
-}
 
 // fleet is a database, a token service, and the program that uses both.
 type fleet struct {
@@ -53,15 +43,9 @@ func newFleet(t *testing.T, tokens time.Duration) *fleet {
 	f.keeper, f.program = filepath.Join(dir, "keeper.key"), filepath.Join(dir, "worker")
 	out, err := exec.Command("go", "build", "-o", f.program, "./worker").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	db, err := sql.Open("pgx", f.database.URL("outgrant"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	require.NoError(t, postgres.Migrate(t.Context(), db, nil))
-	drv, err := postgres.Open(t.Context(), db, nil)
-	require.NoError(t, err)
 	keeper, err := credstore.LocalKeeper(f.keeper)
 	require.NoError(t, err)
-	f.store, err = credstore.Open(drv, &credstore.Options{Keeper: keeper, ShareTokens: true})
+	f.store, err = credstore.Open(f.database.OpenStore(t), &credstore.Options{Keeper: keeper, ShareTokens: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.store.Close() })
 	return f
@@ -77,12 +61,11 @@ type orders struct {
 	Database, Keeper, Listen string
 	Credentials              []string
 	Every                    time.Duration
-	Run                      bool
 }
 
 type line struct {
 	At                        time.Time
-	Ready                     bool
+	Ready, Listening          bool
 	Credential, Token, Failed string
 	Calls                     int
 }
@@ -159,7 +142,7 @@ func (w *worker) await(t testing.TB, what func(line) bool) line {
 // Eight processes use the same artifacts: each token is fetched once for all of them.
 func TestSharedTokens(t *testing.T) {
 	const processes, rollOvers = 8, 3
-	artifacts, life := short(100, 1000), short(8*time.Second, 30*time.Second)
+	artifacts, life := peer.Short(100, 1000), peer.Short(8*time.Second, 30*time.Second)
 	f := newFleet(t, life)
 	var names []string
 	for i := range artifacts {
@@ -205,10 +188,12 @@ func TestRedeploy(t *testing.T) {
 			}
 			for _, w := range workers {
 				w.await(t, func(l line) bool { return l.Token != "" })
+				if name != "" {
+					w.await(t, func(l line) bool { return l.Listening })
+				}
 			}
-			time.Sleep(time.Second) // they listen by now
 			var took []time.Duration
-			for i := range short(10, 100) {
+			for i := range peer.Short(10, 100) {
 				began := time.Now()
 				f.deploy(t, "S4", fmt.Sprint("client-", i))
 				deployed := time.Now()
@@ -244,7 +229,7 @@ func TestDatabaseGoes(t *testing.T) {
 	f.database.Kill(t)
 	_, err := f.store.List(t.Context())
 	require.ErrorContains(t, err, "postgres: cannot list the records")
-	time.Sleep(short(10*time.Second, 20*time.Second)) // longer than tokens live
+	time.Sleep(peer.Short(10*time.Second, 20*time.Second)) // longer than tokens live
 	f.database.Start(t)
 	time.Sleep(3 * time.Second)
 	f.deploy(t, "S4", "second")

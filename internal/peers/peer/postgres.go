@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"database/sql"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the database driver
+
+	"github.com/outgrant/outgrant/credstore/postgres"
 )
 
 // Postgres is a PostgreSQL server with a data folder of its own. It can be stopped and started again.
@@ -90,6 +95,24 @@ func (p *Postgres) end(tb testing.TB, signal syscall.Signal) {
 // URL is where the server's database is, for a role.
 func (p *Postgres) URL(role string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%s/postgres?sslmode=disable", role, p.port)
+}
+
+// OpenStore opens a store in the server's database, with its tables made. Its pool ends with the test.
+func (p *Postgres) OpenStore(tb testing.TB) *postgres.Store {
+	tb.Helper()
+	db, err := sql.Open("pgx", p.URL("outgrant"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = db.Close() })
+	if err := postgres.Migrate(tb.Context(), db, nil); err != nil {
+		tb.Fatal(err)
+	}
+	store, err := postgres.Open(tb.Context(), db, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return store
 }
 
 // Pooler starts a PgBouncer in front of the server, which gives connections by transaction, and returns the URL of the database behind it.

@@ -25,8 +25,7 @@ type RabbitMQ struct {
 	TCPURL string // of AMQP 1.0
 	URL    string // of WebSockets, of a tunnel before it
 
-	dir, port, epmd string
-	binary          func(name string, args ...string) *exec.Cmd
+	command func() *exec.Cmd
 	*process
 	pid int
 }
@@ -42,8 +41,8 @@ func StartRabbitMQ(tb testing.TB) *RabbitMQ {
 		need(tb, "RabbitMQ", os.ErrNotExist)
 	}
 	dir := tb.TempDir()
-	r := &RabbitMQ{dir: dir, port: FreePort(tb), epmd: FreePort(tb)}
-	r.TCPURL = "amqp://127.0.0.1:" + r.port
+	port, epmd := FreePort(tb), FreePort(tb)
+	r := &RabbitMQ{TCPURL: "amqp://127.0.0.1:" + port}
 	public, err := x509.MarshalPKIXPublicKey(RSAKey().Public())
 	if err != nil {
 		tb.Fatal(err)
@@ -69,36 +68,36 @@ amqp1_0.default_user = none
 amqp1_0.default_vhost = /
 log.console = true
 log.console.level = warning
-`, r.port, dir),
+`, port, dir),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	r.binary = func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(filepath.Join(filepath.Dir(found[len(found)-1]), name), args...)
-		cmd.Env = append(os.Environ(), "HOME="+dir, "RABBITMQ_NODENAME=outgrant"+r.port+"@localhost", "RABBITMQ_CONFIG_FILE="+dir+"/rabbitmq",
+	r.command = func() *exec.Cmd {
+		cmd := exec.Command(found[len(found)-1])
+		cmd.Env = append(os.Environ(), "HOME="+dir, "RABBITMQ_NODENAME=outgrant"+port+"@localhost", "RABBITMQ_CONFIG_FILE="+dir+"/rabbitmq",
 			"RABBITMQ_ENABLED_PLUGINS_FILE="+dir+"/plugins", "RABBITMQ_MNESIA_BASE="+dir+"/mnesia", "RABBITMQ_LOG_BASE="+dir+"/log",
-			"RABBITMQ_GENERATED_CONFIG_DIR="+dir+"/mnesia", "RABBITMQ_CONF_ENV_FILE=/dev/null", "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+r.epmd,
+			"RABBITMQ_GENERATED_CONFIG_DIR="+dir+"/mnesia", "RABBITMQ_CONF_ENV_FILE=/dev/null", "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+epmd,
 			"RABBITMQ_DIST_PORT="+FreePort(tb), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // scripts start the broker, and end with it
 		return cmd
 	}
 	tb.Cleanup(func() {
-		kill := exec.Command("epmd", "-port", r.epmd, "-kill") // the names of the broker's runtime, which outlive it
+		kill := exec.Command("epmd", "-port", epmd, "-kill") // the names of the broker's runtime, which outlive it
 		kill.Env = append(os.Environ(), "ERL_EPMD_RELAXED_COMMAND_CHECK=true")
 		_ = kill.Run()
 	})
 	r.Start(tb)
-	_, r.URL = startScript(tb, "amqp", "tunnel.mjs", map[string]any{"port": r.port, "key": files["public.pem"]})
+	_, r.URL = startScript(tb, "amqp", "tunnel.mjs", map[string]any{"port": port, "key": files["public.pem"]})
 	return r
 }
 
 // Start starts the broker, which has been killed.
 func (r *RabbitMQ) Start(tb testing.TB) {
 	tb.Helper()
-	cmd := r.binary("rabbitmq-server")
+	cmd := r.command()
 	r.process = start(tb, cmd)
 	r.pid = cmd.Process.Pid
 	tb.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // before start's, which waits

@@ -28,20 +28,23 @@ type Orders struct {
 	Listen      string // pgx or pq; "": it polls
 	Credentials []string
 	Every       time.Duration // each credential is used that often, until standard input ends
-	Run         bool          // the scheduled job, too
 }
 
 // Line is what the program says, in JSON, each on a line of its own.
 type Line struct {
 	At         time.Time
 	Ready      bool   `json:",omitempty"`
+	Listening  bool   `json:",omitempty"`
 	Credential string `json:",omitempty"`
 	Token      string `json:",omitempty"` // a digest of one that is new
 	Failed     string `json:",omitempty"` // why a call failed
 	Calls      int    `json:",omitempty"` // at the end
 }
 
-var speaking sync.Mutex
+var (
+	speaking  sync.Mutex
+	listening sync.Once
+)
 
 func say(l Line) {
 	speaking.Lock()
@@ -80,9 +83,6 @@ func run() error {
 	}
 	say(Line{Ready: true})
 	var using sync.WaitGroup
-	if o.Run {
-		using.Go(func() { _ = store.Run(ctx) })
-	}
 	calls := make(chan int, len(sources))
 	for name, src := range sources {
 		using.Go(func() { calls <- o.use(ctx, name, src) })
@@ -115,6 +115,14 @@ func (o Orders) open() (*credstore.Store, error) {
 		opts.Listen = listen.PGX(o.Database)
 	case "pq":
 		opts.Listen = listen.PQ(o.Database)
+	}
+	if l := opts.Listen; l != nil {
+		opts.Listen = func(ctx context.Context, channel string, changed func()) error {
+			return l(ctx, channel, func() {
+				listening.Do(func() { say(Line{Listening: true}) })
+				changed()
+			})
+		}
 	}
 	drv, err := postgres.Open(ctx, db, opts)
 	if err != nil {
