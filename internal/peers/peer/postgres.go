@@ -54,7 +54,7 @@ func StartPostgres(tb testing.TB) *Postgres {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}} // it refuses to run as root
 		return cmd
 	}
-	if out, err := p.binary("initdb", "-D", dir+"/data", "-U", "outgrant", "-A", "trust", "-E", "UTF8", "--locale=C", "-N").CombinedOutput(); err != nil {
+	if out, err := p.binary("initdb", "-D", dir+"/data", "-U", "outgrant", "-A", "trust", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		tb.Fatalf("initdb: %v\n%s", err, out)
 	}
 	p.Start(tb)
