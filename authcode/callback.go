@@ -24,6 +24,9 @@ func (h *Handlers) Callback(done func(w http.ResponseWriter, r *http.Request, er
 		if err == nil {
 			err = t.client.exchange(r.Context(), t.attempt, t.code, t.issuer)
 		}
+		if h.Ended != nil && t != nil {
+			h.Ended(r, t.attempt.ID, err)
+		}
 		if done != nil {
 			secureURL(w.Header())
 			done(w, t.in(r), err)

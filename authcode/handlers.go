@@ -27,6 +27,10 @@ type Handlers struct {
 	// and the process that started it must take it.
 	Attempts Attempts
 
+	// Ended is called when an authorization has ended, before the browser is answered: err is nil if the client is authorized
+	// now, or says why not. It is not called for a callback that belongs to no authorization of the browser. Default nil.
+	Ended func(r *http.Request, id string, err error)
+
 	redirectURL string // instead of the client's own; "": that
 }
 

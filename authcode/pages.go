@@ -102,6 +102,16 @@ func resultPage(w http.ResponseWriter, r *http.Request, t *taken, err error) {
 	p.write(w, status)
 }
 
+// Explain tells a person how the authorization of a credential has ended: in a title and a text, with the HTTP status that
+// the answer should have. err is what [Client.CallbackHandler] gave to its function, or nil.
+func Explain(name string, err error) (title, text string, status int) {
+	if err == nil {
+		return name + " is authorized", "Its tokens come by themselves from now on.", http.StatusOK
+	}
+	p, status := explain(name, err)
+	return p.Title, p.Text, status
+}
+
 func line(err error) string { return display.Line(err.Error(), 600) }
 
 // explain says what has happened, and what to do.

@@ -47,6 +47,17 @@ func (s *source) Refresh(ctx context.Context, rejected *outgrant.Token) (*outgra
 
 func (s *source) Describe() outgrant.Credential { return s.client.Describe() }
 
+// RefreshNow uses the refresh token now, whatever is left of the access token, to see whether it works. It returns the new
+// access token, which callers of Token get when they would have refreshed. Where somebody else refreshes at the same time,
+// that one's will do.
+func (c *Client) RefreshNow(ctx context.Context) (*outgrant.Token, error) {
+	a, err := c.newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.refresh(ctx, func(t *outgrant.Token) bool { return a.Token == nil || t.AccessToken != a.Token.AccessToken })
+}
+
 // Status tells how the credential is doing, from what the vault has: it asks no token service.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	a, err := c.cfg.Vault.Load(ctx, c.cfg.Name)

@@ -83,7 +83,7 @@ type facts struct {
 	user                 string // whose resources an authorization code opens
 	keyPairAlias         string // the key pair that it needs, or ""
 	principalPropagation bool
-	expires              time.Time // when a key pair's certificate ends
+	expires, endsSoon    time.Time // when a key pair's certificate ends, and from when on that is soon
 }
 
 func newArtifact(typ string) artifact {

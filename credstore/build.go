@@ -15,8 +15,16 @@ import (
 	"github.com/outgrant/outgrant/samlbearer"
 )
 
+// company is who else there is.
+type company bool
+
+const (
+	inCompany company = false // other callers, and maybe other processes
+	alone     company = true  // nobody: what is made is for one call, and nobody is told of it
+)
+
 // buildFor makes what an artifact is good for, of what is stored now.
-func (c *core) buildFor(ctx context.Context, n nameOf) (*built, error) {
+func (c *core) buildFor(ctx context.Context, n nameOf, who company) (*built, error) {
 	a, r, err := c.artifact(ctx, n)
 	if err != nil {
 		return nil, err
@@ -28,9 +36,9 @@ func (c *core) buildFor(ctx context.Context, n nameOf) (*built, error) {
 	}
 	switch a := a.(type) {
 	case *ClientCredentials:
-		err = c.buildClientCredentials(n, b, a, pair)
+		err = c.buildClientCredentials(b, a, pair, c.cache(n, b, who))
 	case *SAMLBearerAssertion:
-		err = c.buildSAMLBearer(n, b, a, pair)
+		err = c.buildSAMLBearer(n, b, a, pair, c.cache(n, b, who))
 	case *AuthorizationCode:
 		err = c.buildAuthorizationCode(ctx, n, b, a, pair)
 	case *SecureParameter:
@@ -77,28 +85,30 @@ func (c *core) keyPairFor(ctx context.Context, n nameOf, b *built) (*tls.Certifi
 	return pair.certificate()
 }
 
-func (c *core) cache() *outgrant.CacheOptions {
-	return &outgrant.CacheOptions{Hooks: c.opts.Hooks, FetchTimeout: c.opts.FetchTimeout}
+// cache returns how the tokens of a credential are kept.
+func (c *core) cache(n nameOf, b *built, who company) *outgrant.CacheOptions {
+	if who == alone {
+		return &outgrant.CacheOptions{FetchTimeout: c.opts.FetchTimeout}
+	}
+	return &outgrant.CacheOptions{Hooks: c.hooks(n), FetchTimeout: c.opts.FetchTimeout, Wrap: c.share(n, b)}
 }
 
-func (c *core) buildClientCredentials(n nameOf, b *built, a *ClientCredentials, pair *tls.Certificate) error {
+func (c *core) buildClientCredentials(b *built, a *ClientCredentials, pair *tls.Certificate, cache *outgrant.CacheOptions) error {
 	cfg, err := a.config(pair)
 	if err != nil {
 		return err
 	}
-	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, c.cache()
-	cfg.Cache.Wrap = c.share(n, b)
+	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, cache
 	b.source, err = clientcredentials.New(cfg)
 	return err
 }
 
-func (c *core) buildSAMLBearer(n nameOf, b *built, a *SAMLBearerAssertion, pair *tls.Certificate) error {
+func (c *core) buildSAMLBearer(n nameOf, b *built, a *SAMLBearerAssertion, pair *tls.Certificate, cache *outgrant.CacheOptions) error {
 	cfg, err := a.config(pair)
 	if err != nil {
 		return err
 	}
-	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, c.cache()
-	cfg.Cache.Wrap = c.share(n, b)
+	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, cache
 	client, err := samlbearer.New(cfg)
 	if err != nil {
 		return err
@@ -131,7 +141,8 @@ func (c *core) authorizationCode(n nameOf, a *AuthorizationCode, pair *tls.Certi
 	if err != nil {
 		return nil, err
 	}
-	cfg.HTTPClient, cfg.AllowInsecureHTTP, cfg.Cache = c.opts.HTTPClient, c.opts.AllowInsecureHTTP, c.cache()
+	cfg.HTTPClient, cfg.AllowInsecureHTTP = c.opts.HTTPClient, c.opts.AllowInsecureHTTP
+	cfg.Cache = &outgrant.CacheOptions{Hooks: c.hooks(n), FetchTimeout: c.opts.FetchTimeout}
 	cfg.RedirectURL = cmp.Or(cfg.RedirectURL, c.opts.RedirectURL)
 	cfg.Vault = v
 	if may := c.opts.MayAuthorize; may != nil {

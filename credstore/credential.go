@@ -82,7 +82,7 @@ func (s *Store) credential(ctx context.Context, name string) (*credential, error
 // build makes the first engine.
 func (c *credential) build(ctx context.Context) error {
 	changes, now := c.core.changes.Load(), sinceBegan()
-	b, err := c.core.buildFor(ctx, c.name)
+	b, err := c.core.buildFor(ctx, c.name, inCompany)
 	if err != nil {
 		return c.name.failure(err)
 	}
@@ -95,7 +95,7 @@ func (c *credential) build(ctx context.Context) error {
 // rebuild makes the engine of what is stored now: one that fails, if that cannot be used. It is an error, and changes
 // nothing, where it cannot be told what is stored.
 func (c *credential) rebuild(ctx context.Context) error {
-	b, err := c.core.buildFor(ctx, c.name)
+	b, err := c.core.buildFor(ctx, c.name, inCompany)
 	if errors.Is(err, errUnavailable) {
 		return err
 	}

@@ -21,8 +21,16 @@ import (
 //
 // An authorization code keeps what its user authorized as long as client id, URLs, user and scopes stay the same;
 // otherwise it is Unauthorized again, and the old refresh token is revoked where the artifact says how. One more than
-// Limits allow is [ErrLimit].
-func (s *Store) Deploy(ctx context.Context, a Artifact) error {
+// Limits allow is [ErrLimit]. [Problems] takes apart what is wrong with an artifact.
+func (s *Store) Deploy(ctx context.Context, a Artifact) error { return s.deployIf(ctx, a, nil) }
+
+// DeployIf is Deploy for somebody who has seen what is deployed: it is [ErrChanged], and changes nothing, unless that is still
+// what [Info].Version says; "": that there is nothing of that name.
+func (s *Store) DeployIf(ctx context.Context, a Artifact, version string) error {
+	return s.deployIf(ctx, a, &version)
+}
+
+func (s *Store) deployIf(ctx context.Context, a Artifact, version *string) error {
 	own, err := copyOf(a)
 	if err == nil {
 		err = check(own, s.opts.AllowInsecureHTTP)
@@ -35,14 +43,15 @@ func (s *Store) Deploy(ctx context.Context, a Artifact) error {
 	}
 	defer s.running.Done()
 	n := s.name(own.ArtifactName())
-	if err := s.deploy(ctx, n, own); err != nil {
+	if err := s.deploy(ctx, n, own, version); err != nil {
 		return n.failure(err)
 	}
 	return nil
 }
 
-func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
+func (s *Store) deploy(ctx context.Context, n nameOf, a artifact, ifVersion *string) error {
 	info := infoOf(a)
+	info.DeployedBy = s.who
 	if err := s.core.noteTenant(ctx, n.tenant); err != nil {
 		return err
 	}
@@ -50,7 +59,7 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 	if err != nil {
 		return err
 	}
-	before, isNew, err := s.core.store(ctx, n, a, info)
+	before, isNew, err := s.core.store(ctx, n, a, info, ifVersion)
 	done()
 	if errors.Is(err, errSame) {
 		return nil
@@ -59,6 +68,7 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 		return err
 	}
 	s.changes.Add(1)
+	s.note(n, Event{What: EventDeployed, Who: s.who}, nil)
 	binding := info.Binding
 	if isNew { // a grant that is there came when its artifact was being undeployed
 		before, binding = a, ""
@@ -79,7 +89,8 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact) error {
 var errSame = errors.New("nothing has changed")
 
 // store writes an artifact, and returns the one that it takes the place of: nil if that could not be read, or it is new.
-func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInfo) (before artifact, isNew bool, err error) {
+// ifVersion is what that must be; nil: anything.
+func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInfo, ifVersion *string) (before artifact, isNew bool, err error) {
 	plain, err := encode(a)
 	if err != nil {
 		return nil, false, err
@@ -89,6 +100,9 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 		isNew := errors.Is(err, driver.ErrNotFound)
 		if err != nil && !isNew && !errors.Is(err, ErrUnreadable) {
 			return nil, false, err
+		}
+		if ifVersion != nil && *ifVersion != readArtifactInfo(last.Info).Deployment {
+			return nil, false, ErrChanged
 		}
 		if err == nil {
 			if stored, err := encode(before); err == nil && bytes.Equal(stored, plain) {
@@ -112,15 +126,25 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 // which is tried once: the hook AuthorizationChanged tells how it went. Its sources fail from then on. Where there is no
 // artifact, it removes what was authorized under that name ([Store.Vault]), and revokes nothing: [authcode.Client.Revoke]
 // does. If there is neither, it is [ErrNotFound].
-func (s *Store) Undeploy(ctx context.Context, name string) error {
+func (s *Store) Undeploy(ctx context.Context, name string) error { return s.undeployIf(ctx, name, nil) }
+
+// UndeployIf is Undeploy for somebody who has seen what is deployed: it is [ErrChanged], and changes nothing, unless that is
+// still what [Info].Version says.
+func (s *Store) UndeployIf(ctx context.Context, name, version string) error {
+	return s.undeployIf(ctx, name, &version)
+}
+
+func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.running.Done()
 	n := s.name(name)
 	kind := artifactKind
-	before, _, err := s.core.artifact(ctx, n)
+	before, r, err := s.core.artifact(ctx, n)
 	switch {
+	case ifVersion != nil && !errors.Is(err, errUnavailable) && readArtifactInfo(r.Info).Deployment != *ifVersion:
+		err = ErrChanged
 	case err == nil, errors.Is(err, ErrUnreadable):
 		err = s.core.endGrant(ctx, n, before, "")
 	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil:
@@ -133,6 +157,7 @@ func (s *Store) Undeploy(ctx context.Context, name string) error {
 		return n.failure(err)
 	}
 	s.changes.Add(1)
+	s.note(n, Event{What: EventUndeployed, Who: s.who}, nil)
 	s.core.codes.forget(n)
 	s.core.forgetShared(ctx, n)
 	return nil
@@ -197,7 +222,7 @@ func (c *core) revoke(ctx context.Context, n nameOf, a *AuthorizationCode, grant
 }
 
 func (s *Store) tell(n nameOf, a artifact, change outgrant.AuthorizationChange, err error) {
-	if hook := s.opts.Hooks.AuthorizationChanged; hook != nil {
+	if hook := s.hooks(n).AuthorizationChanged; hook != nil {
 		of := outgrant.Credential{Name: n.name, Grant: outgrant.AuthorizationCode, TokenURL: a.facts().tokenServiceURL}
 		hook(outgrant.AuthorizationEvent{Credential: of, Change: change, Err: err})
 	}
@@ -231,16 +256,18 @@ type artifactInfo struct {
 	User            string    `json:"user,omitempty"`
 	KeyPairAlias    string    `json:"keyPairAlias,omitempty"`
 	ForUsers        bool      `json:"forUsers,omitempty"`
+	DeployedBy      string    `json:"deployedBy,omitempty"`
 	Binding         string    `json:"binding,omitempty"` // of an authorization code
 	DeployedOn      time.Time `json:"deployedOn"`
 	Expires         time.Time `json:"expires,omitzero"`
+	EndsSoon        time.Time `json:"endsSoon,omitzero"` // from when on Expires is soon
 }
 
 func infoOf(a artifact) artifactInfo {
 	f := a.facts()
 	info := artifactInfo{
 		Deployment: rand.Text(), Type: a.Type(), Description: f.description, TokenServiceURL: f.tokenServiceURL, ClientID: f.clientID, User: f.user,
-		KeyPairAlias: f.keyPairAlias, ForUsers: f.principalPropagation, DeployedOn: time.Now().UTC().Truncate(time.Second), Expires: microseconds(f.expires),
+		KeyPairAlias: f.keyPairAlias, ForUsers: f.principalPropagation, DeployedOn: time.Now().UTC().Truncate(time.Second), Expires: microseconds(f.expires), EndsSoon: f.endsSoon,
 	}
 	if code, ok := a.(*AuthorizationCode); ok {
 		info.Binding = code.unauthenticated().Binding()

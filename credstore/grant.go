@@ -99,12 +99,19 @@ func (v *vault) Lock(ctx context.Context, name string) (authcode.VaultLock, erro
 
 // grantInfo is what is kept of an authorization beside the seal, for lists.
 type grantInfo struct {
-	Binding string          `json:"binding"`
-	Status  authcode.Status `json:"status"`
+	Binding      string          `json:"binding"`
+	Status       authcode.Status `json:"status"`
+	Issued       time.Time       `json:"issued,omitzero"` // when the refresh token came
+	TokenFetched time.Time       `json:"tokenFetched,omitzero"`
+	TokenExpires time.Time       `json:"tokenExpires,omitzero"`
 }
 
 func grantInfoOf(a authcode.Authorization) grantInfo {
-	return grantInfo{Binding: a.Binding, Status: a.Status(time.Now())}
+	info := grantInfo{Binding: a.Binding, Status: a.Status(time.Now()), Issued: a.RefreshIssued}
+	if a.Token != nil {
+		info.TokenFetched, info.TokenExpires = a.TokenIssued, a.Token.Expiry
+	}
+	return info
 }
 
 func (g grantInfo) encode() []byte {

@@ -14,14 +14,22 @@ import (
 
 // AuthorizeHandler starts the authorization of a credential: GET ?name=NAME, at any path, if Options.MayAuthorize allows.
 // See [authcode.Client.AuthorizeHandler]. It authorizes the artifacts of its tenant.
-func (s *Store) AuthorizeHandler() http.Handler { return s.flow().Authorize() }
+func (s *Store) AuthorizeHandler() http.Handler { return s.flow(s.opts.MayAuthorize).Authorize() }
+
+// AuthorizeHandlerFor is AuthorizeHandler for whoever may says may, instead of Options.MayAuthorize.
+func (s *Store) AuthorizeHandlerFor(may func(r *http.Request, tenant, name string) error) http.Handler {
+	return s.flow(may).Authorize()
+}
 
 // CallbackHandler takes the browser back from the provider, for all artifacts of all tenants: one redirect URL will do. Any
 // process that has the store open may serve it. See [authcode.Client.CallbackHandler] for done, which may be nil;
 // [AttemptOf] tells it which credential it was.
 func (s *Store) CallbackHandler(done func(w http.ResponseWriter, r *http.Request, err error)) http.Handler {
-	return s.flow().Callback(done)
+	return s.flow(nil).Callback(done)
 }
+
+// RedirectURL returns Options.RedirectURL: where providers send the browser back to, for artifacts that name no other address.
+func (s *Store) RedirectURL() string { return s.opts.RedirectURL }
 
 // AttemptOf tells a function that [Store.CallbackHandler] calls which credential r belongs to. The name is "" if that cannot
 // be told.
@@ -31,7 +39,7 @@ func AttemptOf(r *http.Request) (tenant, name string) {
 	return n.tenant, n.name
 }
 
-func (s *Store) flow() *authcode.Handlers {
+func (s *Store) flow(may func(r *http.Request, tenant, name string) error) *authcode.Handlers {
 	h := &authcode.Handlers{
 		ID: func(r *http.Request) (string, error) {
 			name := r.URL.Query().Get("name")
@@ -42,8 +50,9 @@ func (s *Store) flow() *authcode.Handlers {
 		},
 		Client:   s.core.client,
 		Attempts: attempts{s.core},
+		Ended:    s.noteConsent,
 	}
-	if may := s.opts.MayAuthorize; may != nil {
+	if may != nil {
 		h.MayAuthorize = func(r *http.Request, id string) error {
 			n, err := nameOfID(id)
 			if err != nil {
@@ -53,6 +62,18 @@ func (s *Store) flow() *authcode.Handlers {
 		}
 	}
 	return h
+}
+
+// noteConsent notes how an authorization has ended.
+func (s *Store) noteConsent(_ *http.Request, id string, err error) {
+	n, unknown := nameOfID(id)
+	switch {
+	case unknown != nil, errors.Is(err, ErrNotFound): // no credential has this in its history
+	case err != nil:
+		s.note(n, Event{What: EventNotAuthorized, Who: s.who, Failed: true, Reason: err.Error()}, nil)
+	default:
+		s.note(n, Event{What: EventAuthorized, Who: s.who}, nil)
+	}
 }
 
 // id is the name in one text.

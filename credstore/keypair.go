@@ -66,7 +66,7 @@ func (a *KeyPair) grant(bool) error {
 func (a *KeyPair) facts() facts {
 	f := facts{description: a.Description}
 	if pair, err := a.certificate(); err == nil {
-		f.expires = pair.Leaf.NotAfter
+		f.expires, f.endsSoon = pair.Leaf.NotAfter, keypair.SoonFrom(pair.Leaf)
 	}
 	return f
 }

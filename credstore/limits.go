@@ -42,14 +42,14 @@ func (c *core) admit(ctx context.Context, n nameOf, a artifact) (shared string, 
 	}
 	unlock := func() { c.codes.deploying.Unlock(n.tenant) }
 	f := a.facts()
-	if shared, err = c.note(ctx, n, clientOf{f.tokenServiceURL, f.clientID, f.user}); err != nil {
+	if shared, err = c.noteClient(ctx, n, clientOf{f.tokenServiceURL, f.clientID, f.user}); err != nil {
 		unlock()
 		return "", nil, err
 	}
 	return shared, unlock, nil
 }
 
-func (c *core) note(ctx context.Context, n nameOf, client clientOf) (shared string, err error) {
+func (c *core) noteClient(ctx context.Context, n nameOf, client clientOf) (shared string, err error) {
 	codes := &c.codes
 	codes.mu.Lock()
 	of, most := codes.all[n.tenant], c.opts.Limits.AuthorizationCodes

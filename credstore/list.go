@@ -34,11 +34,19 @@ type Info struct {
 	User            string // whose resources it opens, as deployed, or else who authorized it
 	ForUsers        bool   // it acts for the user of each call: see Store.UserSource
 
-	DeployedOn   time.Time
+	Version    string // of what is deployed: another one after each Deploy that changes something
+	DeployedOn time.Time
+	DeployedBy string // who deployed it, as told to Store.As; "": the program, or somebody who was not named
+
 	ExpiresOn    time.Time // when the authorization, or the key pair's certificate, ends by itself; zero: never, as far as is known
 	AuthorizedOn time.Time // when a user authorized it; zero: never
 	RefreshedOn  time.Time // when the refresh token was last used; zero: never
 	RenewalDue   time.Time // when Store.Run renews the refresh token; zero: never
+
+	RefreshTokenIssued time.Time // when the refresh token came; zero: there is none
+	TokenFetched       time.Time // when the access token came that came last; zero: not known, as all below without Options.History, but for authorization codes
+	TokenExpires       time.Time // when that one ends; zero: not known
+	Failures           [24]int   // how many requests for a token failed in each of the last 24 hours, that of now being the last
 }
 
 // List returns the tenant's artifacts, by name. It opens no secret and asks no token service. An artifact that cannot be
@@ -50,7 +58,7 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 		return nil, err
 	}
 	defer s.running.Done()
-	artifacts, grants, err := s.listed(ctx)
+	artifacts, grants, histories, err := s.listed(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("credstore: List: %w", err)
 	}
@@ -59,7 +67,9 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	pairs := map[string]bool{}
 	for _, a := range artifacts {
 		grant := grants[a.Name]
-		info := infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), now)
+		h := readHistoryInfo(histories[a.Name].Info)
+		h.merge(s.notes.of(s.name(a.Name)).info)
+		info := infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), h, now)
 		s.addPending(&info)
 		all = append(all, info)
 		pairs[info.Name] = pairs[info.Name] || info.Type == typeKeyPair
@@ -79,15 +89,18 @@ type listedRecord struct {
 	err error
 }
 
-// listed returns the artifacts, and the grants by name. They are read side by side, as both may be many.
-func (s *Store) listed(ctx context.Context) (artifacts []listedRecord, grants map[string]listedRecord, err error) {
-	grants = map[string]listedRecord{}
+// listed returns the artifacts, and the grants and histories by name. They are read side by side, as all may be many.
+func (s *Store) listed(ctx context.Context) (artifacts []listedRecord, grants, histories map[string]listedRecord, err error) {
+	grants, histories = map[string]listedRecord{}, map[string]listedRecord{}
 	var reading sync.WaitGroup
-	var grantsErr error
+	var grantsErr, historiesErr error
 	reading.Go(func() { grantsErr = s.each(ctx, grantKind, func(r listedRecord) { grants[r.Name] = r }) })
+	if s.opts.History {
+		reading.Go(func() { historiesErr = s.each(ctx, historyKind, func(r listedRecord) { histories[r.Name] = r }) })
+	}
 	err = s.each(ctx, artifactKind, func(r listedRecord) { artifacts = append(artifacts, r) })
 	reading.Wait()
-	return artifacts, grants, cmp.Or(grantsErr, err)
+	return artifacts, grants, histories, cmp.Or(grantsErr, historiesErr, err)
 }
 
 // each lists the records of a kind.
@@ -122,7 +135,11 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 	if err == nil && !errors.Is(grantErr, driver.ErrNotFound) {
 		err = grantErr
 	}
-	info := infoFrom(r, err, readGrantInfo(grant.Info), time.Now())
+	h, historyErr := s.historyInfo(ctx, n)
+	if historyErr != nil {
+		return Info{}, n.failure(historyErr)
+	}
+	info := infoFrom(r, err, readGrantInfo(grant.Info), h, time.Now())
 	s.addPending(&info)
 	if alias := info.KeyPairAlias; alias != "" && info.Status != Error {
 		pair, _, err := s.core.artifact(ctx, nameOf{s.tenant, alias})
@@ -134,6 +151,24 @@ func (s *Store) Info(ctx context.Context, name string) (Info, error) {
 		}
 	}
 	return info, nil
+}
+
+// historyInfo reads what lists show of a history.
+func (s *Store) historyInfo(ctx context.Context, n nameOf) (historyInfo, error) {
+	if !s.opts.History {
+		return historyInfo{}, nil
+	}
+	if err := s.notes.storing.Lock(ctx, n); err != nil { // while it is stored it is in neither place
+		return historyInfo{}, err
+	}
+	defer s.notes.storing.Unlock(n)
+	r, _, err := s.get(ctx, n.key(historyKind))
+	if errors.Is(err, errUnavailable) {
+		return historyInfo{}, err
+	}
+	h := readHistoryInfo(r.Info)
+	h.merge(s.notes.of(n).info)
+	return h, nil
 }
 
 // addPending tells of a refresh token that is in the memory of this process alone.
@@ -149,8 +184,8 @@ func (s *Store) addPending(info *Info) {
 	}
 }
 
-// infoFrom tells about a record of an artifact, and the grant of the same name. err is why it cannot be read, or nil.
-func infoFrom(r driver.Record, err error, grant grantInfo, now time.Time) Info {
+// infoFrom tells about a record of an artifact, and the grant and history of the same name. err is why it cannot be read, or nil.
+func infoFrom(r driver.Record, err error, grant grantInfo, past historyInfo, now time.Time) Info {
 	kept := readArtifactInfo(r.Info)
 	if err == nil && kept.Type == "" {
 		err = damaged(r.Key, errors.New("it does not say what it is"))
@@ -158,7 +193,8 @@ func infoFrom(r driver.Record, err error, grant grantInfo, now time.Time) Info {
 	info := Info{
 		Name: r.Name, Type: kept.Type, Status: Deployed, Description: kept.Description,
 		TokenServiceURL: kept.TokenServiceURL, ClientID: kept.ClientID, KeyPairAlias: kept.KeyPairAlias, User: kept.User, ForUsers: kept.ForUsers,
-		DeployedOn: kept.DeployedOn, ExpiresOn: kept.Expires,
+		Version: kept.Deployment, DeployedOn: kept.DeployedOn, DeployedBy: kept.DeployedBy, ExpiresOn: kept.Expires,
+		TokenFetched: past.Fetched, TokenExpires: past.Expires, Failures: past.failuresAt(hourOf(now)),
 	}
 	switch {
 	case err != nil:
@@ -166,9 +202,25 @@ func infoFrom(r driver.Record, err error, grant grantInfo, now time.Time) Info {
 	case kept.Type == typeAuthorizationCode:
 		info.authorized(kept, grant, now)
 	case !kept.Expires.IsZero() && now.After(kept.Expires):
-		info.Status, info.Reason = Error, fmt.Sprintf("the certificate ended on %s: deploy a new key pair", kept.Expires.Format("2006-01-02 15:04 MST"))
+		info.Status, info.Reason = Error, fmt.Sprintf("the certificate ended on %s: deploy a new key pair", day(kept.Expires))
+	case !kept.EndsSoon.IsZero() && now.After(kept.EndsSoon):
+		info.Reason = fmt.Sprintf("the certificate ends on %s: deploy a new key pair before", day(kept.Expires))
 	}
+	info.failing(past)
 	return info
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+// failing adds that the last request for a token failed.
+func (i *Info) failing(past historyInfo) {
+	switch {
+	case i.Status != Deployed || i.Reason != "" || !past.failing(i.DeployedOn):
+	case past.Permanent && i.Type != typeAuthorizationCode: // the grant knows better what a refusal means
+		i.Status, i.Reason = Error, fmt.Sprintf("%s (%s)", past.Failure, day(past.Failed))
+	default:
+		i.Reason = fmt.Sprintf("%s (%s); it is tried again when a token is asked for", past.Failure, day(past.Failed))
+	}
 }
 
 // authorized adds what is known of an authorization.
@@ -180,6 +232,9 @@ func (i *Info) authorized(kept artifactInfo, grant grantInfo, now time.Time) {
 	s = s.At(now)
 	i.Status, i.Reason, i.ExpiresOn = s.State, s.Reason, s.Expires
 	i.AuthorizedOn, i.RefreshedOn, i.RenewalDue = s.Authorized, s.Refreshed, s.Due
+	if grant.Binding == kept.Binding {
+		i.RefreshTokenIssued, i.TokenFetched, i.TokenExpires = grant.Issued, grant.TokenFetched, grant.TokenExpires
+	}
 	if i.User == "" {
 		i.User = s.User
 	}

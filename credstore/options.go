@@ -48,6 +48,15 @@ type Options struct {
 	// answer, each process fetches its own. Set it in all processes, or in none. Default false.
 	ShareTokens bool
 
+	// History keeps in the store what has happened to each credential, for [Store.History] and for what lists tell of tokens and
+	// failures. It costs a read and a write of the backend for each change, and for each credential in use that many a minute in
+	// each process. Set it in all processes, or in none. Default false.
+	History bool
+
+	// Noted is called for each [Event], as it happens in this process, such as for an audit log: after it has taken effect,
+	// maybe from several goroutines at once. It must be quick. Default nil.
+	Noted func(tenant, name string, e Event)
+
 	// RedirectURL is where people reach Store.CallbackHandler, for authorization codes that name no redirect URL of their
 	// own. Default "".
 	RedirectURL string

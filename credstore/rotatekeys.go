@@ -30,7 +30,7 @@ func (s *Store) RotateKeys(ctx context.Context) error {
 		tenants = append(tenants, r.Name)
 	}
 	for _, tenant := range tenants {
-		for _, kind := range []string{artifactKind, grantKind, tokenKind, rejectedKind} {
+		for _, kind := range []string{artifactKind, grantKind, tokenKind, rejectedKind, historyKind} {
 			for r, err := range s.drv.List(ctx, tenant, kind) {
 				switch {
 				case err == nil:

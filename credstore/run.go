@@ -32,7 +32,7 @@ const (
 // where the backend can ([driver.Claimer]), and each renewal is made once. It reads what is due and nothing else, and is
 // gentle to token services: at most eight renewals at once in each process, and a tenth of a second between two at one host
 // by all processes together. Failures are told by the hooks and by [Store.List], and tried again. It also forgets what has
-// ended of the tokens that Options.ShareTokens has left.
+// ended of the tokens that Options.ShareTokens has left, and the histories of what was undeployed long ago.
 func (s *Store) Run(ctx context.Context) error {
 	job := &job{core: s.core, failed: map[driver.Key]time.Time{}, pacer: pacer{core: s.core, hosts: map[string]*pace{}}}
 	for {
@@ -148,11 +148,21 @@ func (j *job) leave(k driver.Key, until time.Time) {
 	j.failed[k] = until
 }
 
-// forget removes shared tokens that have ended.
+// forget removes shared tokens that have ended, and histories of what is long gone.
 func (j *job) forget(ctx context.Context) {
-	for j.core.opts.ShareTokens {
+	if j.core.opts.ShareTokens {
+		j.forgetAll(ctx, tokenKind)
+	}
+	if j.core.opts.History {
+		j.forgetAll(ctx, historyKind)
+	}
+}
+
+// forgetAll removes the records of a kind that are due.
+func (j *job) forgetAll(ctx context.Context, kind string) {
+	for {
 		now := time.Now().Add(j.core.clock.offset(ctx))
-		ended, err := j.core.drv.claim(ctx, tokenKind, now, runBatch, runAgain)
+		ended, err := j.core.drv.claim(ctx, kind, now, runBatch, runAgain)
 		removed := 0
 		for _, k := range ended {
 			r, err := j.core.drv.Get(ctx, k)
@@ -176,7 +186,7 @@ func (j *job) client(ctx context.Context, n nameOf) (client *authcode.Client, do
 		client, err = j.core.client(ctx, n.id())
 		return client, func() {}, err
 	}
-	b, err := j.core.buildFor(ctx, n)
+	b, err := j.core.buildFor(ctx, n, inCompany)
 	if err != nil {
 		return nil, nil, n.failure(err)
 	}

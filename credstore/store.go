@@ -23,6 +23,8 @@ var (
 	ErrNotFound = errors.New("there is no such artifact")
 	// ErrLimit: the tenant has as many artifacts of the type as it may have.
 	ErrLimit = errors.New("the limit is reached")
+	// ErrChanged: what is deployed is not any more what the caller has seen.
+	ErrChanged = errors.New("it was changed meanwhile: look at what is deployed now, and do it again if it is to be replaced")
 
 	errClosed = errors.New("credstore: the store is closed")
 
@@ -37,6 +39,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", errUnavailable, 
 type Store struct {
 	*core
 	tenant string
+	who    string // who uses it, as told to As
 }
 
 // core is what the views of a store share.
@@ -49,6 +52,7 @@ type core struct {
 	feed    feed
 	clock   clock
 	codes   codes
+	notes   notes
 
 	life    context.Context // of what goes on by itself
 	end     context.CancelFunc
@@ -91,13 +95,23 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 	if listener, ok := drv.(driver.Listener); ok {
 		c.listen(listener)
 	}
+	c.notes = notes{wake: make(chan struct{}, 1), pending: map[nameOf]*noted{}, stored: map[nameOf]time.Time{}}
+	if o.History {
+		c.running.Go(c.keepNotes)
+	}
 	return &Store{core: c}, nil
 }
 
 // Tenant returns the view of a tenant: its artifacts and no others. "" is the default tenant. It asks nobody; a tenant
 // exists when something is deployed in it. An id is any UTF-8 text without NUL, up to 1,024 bytes; with another one all
 // methods fail.
-func (s *Store) Tenant(id string) *Store { return &Store{core: s.core, tenant: id} }
+func (s *Store) Tenant(id string) *Store { return &Store{core: s.core, tenant: id, who: s.who} }
+
+// As returns the view of somebody who is known by a name, such as that of an operator's login: what is done through it is
+// told to be theirs, in each [Event] and in [Info]. It checks nothing: who may do what is for the caller to decide.
+func (s *Store) As(who string) *Store {
+	return &Store{core: s.core, tenant: s.tenant, who: display.Line(who, 200)}
+}
 
 // Close waits until what is under way has ended, and closes the backend. A refresh is waited for until its tokens are
 // stored: as long as a request to a token service may take, and ten seconds. A short job that exits without Close can lose an
@@ -129,6 +143,7 @@ func (c *core) close() error {
 		closing.Go(func() { errs[i] = one.Close() })
 	}
 	closing.Wait()
+	c.storeLastNotes()
 	errs[len(credentials)] = c.drv.Close()
 	return errors.Join(errs...)
 }
@@ -173,6 +188,7 @@ const (
 	tenantKind   = "tenant" // in the default tenant: which tenants there are
 	attemptKind  = "attempt"
 	turnsKind    = "turns"    // in the default tenant, of a token service: when the job may send it a request
+	historyKind  = "history"  // of an artifact: what has happened to it
 	tokenKind    = "token"    // an access token that processes share
 	rejectedKind = "rejected" // of an artifact: which of these tokens receivers have rejected
 )

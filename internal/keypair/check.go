@@ -35,9 +35,11 @@ func Check(cert *tls.Certificate, now time.Time) error {
 
 // EndsSoon reports whether leaf ends within 30 days of now, or within a fifth of its life if that is
 // shorter: SAP issues certificates for a single day, too. It is true of an ended one.
-func EndsSoon(leaf *x509.Certificate, now time.Time) bool {
-	early := min(30*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/5)
-	return !now.Before(leaf.NotAfter.Add(-early))
+func EndsSoon(leaf *x509.Certificate, now time.Time) bool { return !now.Before(SoonFrom(leaf)) }
+
+// SoonFrom is from when on leaf ends soon.
+func SoonFrom(leaf *x509.Certificate) time.Time {
+	return leaf.NotAfter.Add(-min(30*24*time.Hour, leaf.NotAfter.Sub(leaf.NotBefore)/5))
 }
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

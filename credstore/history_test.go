@@ -1,0 +1,340 @@
+package credstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/driver"
+	"github.com/outgrant/outgrant/oauthtest"
+)
+
+func withHistory(o *credstore.Options) { o.History = true }
+
+// told returns what a history says, the latest first.
+func told(tb testing.TB, s *credstore.Store, name string) (what []string) {
+	tb.Helper()
+	events, err := s.History(tb.Context(), name)
+	require.NoError(tb, err)
+	for _, e := range events {
+		text := e.What
+		if e.Count > 1 {
+			text = fmt.Sprintf("%s x%d", text, e.Count)
+		}
+		if e.Who != "" {
+			text += " by " + e.Who
+		}
+		what = append(what, text)
+	}
+	return what
+}
+
+func TestHistoryOfClientCredentials(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		ctx := t.Context()
+		require.Empty(t, told(t, s, "S4_ORDERS"))
+		require.NoError(t, s.As("alice").Deploy(ctx, p.clientCredentials("S4_ORDERS")))
+		require.NoError(t, s.As("bob").Deploy(ctx, p.clientCredentials("S4_ORDERS")), "nothing has changed, and nothing is told")
+		info := p.infoOf(t, s, "S4_ORDERS")
+		require.Equal(t, "alice", info.DeployedBy)
+		require.Zero(t, info.TokenFetched)
+
+		src := sourceOf(t, s, "S4_ORDERS")
+		for range 3 {
+			p.token(t, src)
+			synctest.Wait()
+			info = p.infoOf(t, s, "S4_ORDERS")
+			require.Equal(t, time.Now(), info.TokenFetched.Local(), "also before it is stored")
+			require.True(t, info.TokenExpires.After(time.Now()))
+			time.Sleep(time.Until(info.TokenExpires))
+		}
+		require.Equal(t, []string{"token fetched x3", "deployed by alice"}, told(t, s, "S4_ORDERS"))
+
+		p.Inject(oauthtest.Status(503))
+		_, err := src.Token(ctx)
+		require.Error(t, err)
+		synctest.Wait()
+		info = p.infoOf(t, s, "S4_ORDERS")
+		require.Equal(t, credstore.Deployed, info.Status, "it passes by itself")
+		require.Contains(t, info.Reason, "503")
+		require.Contains(t, info.Reason, "tried again")
+		require.Equal(t, 1, info.Failures[23])
+		events, err := s.History(ctx, "S4_ORDERS")
+		require.NoError(t, err)
+		require.Equal(t, "no token", events[0].What)
+		require.True(t, events[0].Failed)
+		require.Contains(t, events[0].Reason, "503")
+
+		time.Sleep(2 * time.Hour)
+		p.token(t, src)
+		synctest.Wait()
+		info = p.infoOf(t, s, "S4_ORDERS")
+		require.Empty(t, info.Reason)
+		require.Equal(t, 1, info.Failures[21])
+		listed, err := s.List(ctx)
+		require.NoError(t, err)
+		require.Equal(t, []credstore.Info{info}, listed)
+		time.Sleep(30 * time.Hour)
+		require.Zero(t, p.infoOf(t, s, "S4_ORDERS").Failures)
+
+		require.NoError(t, s.As("carol").Undeploy(ctx, "S4_ORDERS"))
+		require.Equal(t, []string{"undeployed by carol", "token fetched", "no token", "token fetched x3", "deployed by alice"}, told(t, s, "S4_ORDERS"))
+		p.show(events, info)
+		p.assertNoSecrets(t)
+	})
+}
+
+func TestARefusedClientNeedsAttention(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		wrong := func(a *credstore.ClientCredentials) { a.Description = "its secret is an old one" }
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", wrong)))
+		p.Inject(oauthtest.Refuse("invalid_client", ""))
+		_, err := sourceOf(t, s, "S4_ORDERS").Token(t.Context())
+		require.ErrorContains(t, err, "invalid_client")
+		synctest.Wait()
+		info := p.infoOf(t, s, "S4_ORDERS")
+		require.Equal(t, credstore.Error, info.Status)
+		require.Contains(t, info.Reason, "check client id, secret")
+
+		time.Sleep(time.Second)
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		info = p.infoOf(t, s, "S4_ORDERS")
+		require.Equal(t, credstore.Deployed, info.Status, "that was another one")
+		require.Empty(t, info.Reason)
+	})
+}
+
+func TestHistoryOfAnAuthorizationCode(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.As("alice").Deploy(t.Context(), p.authorizationCode("MAILBOX")))
+		require.NoError(t, p.consent(t, s, s.As("bob"), "MAILBOX"))
+		info := p.infoOf(t, s, "MAILBOX")
+		require.Equal(t, time.Now(), info.TokenFetched.Local())
+		require.Equal(t, time.Now(), info.RefreshTokenIssued.Local())
+		require.True(t, info.TokenExpires.After(time.Now()))
+		src := sourceOf(t, s, "MAILBOX")
+		p.token(t, src)
+		time.Sleep(time.Until(info.TokenExpires))
+		p.token(t, src)
+		synctest.Wait()
+		require.Equal(t, []string{"refreshed", "authorized by bob", "deployed by alice"}, told(t, s, "MAILBOX"))
+		require.Zero(t, p.infoOf(t, s, "MAILBOX").Failures)
+	})
+}
+
+// TestHistoryOfAFleet has two processes note at the same time, and a backend that is away.
+func TestHistoryOfAFleet(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		one, other := p.open(t, withHistory), p.open(t, withHistory)
+		require.NoError(t, one.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		synctest.Wait()
+		p.backend.inject(func(_ context.Context, op string, k driver.Key) error {
+			if k.Kind == "history" {
+				return errors.New("away")
+			}
+			return nil
+		})
+		p.token(t, sourceOf(t, one, "S4_ORDERS"))
+		p.token(t, sourceOf(t, other, "S4_ORDERS"))
+		synctest.Wait()
+		_, err := one.History(t.Context(), "S4_ORDERS")
+		require.ErrorContains(t, err, "away")
+		_, err = one.Info(t.Context(), "S4_ORDERS")
+		require.ErrorContains(t, err, "away")
+		p.backend.inject(nil)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"token fetched x2", "deployed"}, told(t, one, "S4_ORDERS"))
+		require.Equal(t, []string{"token fetched x2", "deployed"}, told(t, other, "S4_ORDERS"))
+	})
+}
+
+func TestHistoryIsStoredOnClose(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{TokenLifetime: time.Second}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		src := sourceOf(t, s, "S4_ORDERS")
+		for range 5 {
+			p.token(t, src)
+			time.Sleep(time.Second)
+		}
+		p.backend.count()
+		require.NoError(t, s.Close())
+		require.Equal(t, []string{"token fetched x5", "deployed"}, told(t, p.open(t, withHistory), "S4_ORDERS"))
+	})
+}
+
+// TestHistoryCosts counts what is asked of the backend: a read and a write a minute.
+func TestHistoryCosts(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{TokenLifetime: 2 * time.Second}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory, func(o *credstore.Options) { o.PollInterval = 24 * time.Hour })
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		src := sourceOf(t, s, "S4_ORDERS")
+		p.token(t, src)
+		synctest.Wait()
+		p.backend.count()
+		for began := time.Now(); time.Since(began) < 10*time.Minute; {
+			p.token(t, src)
+			time.Sleep(time.Second)
+		}
+		counts := p.backend.count()
+		require.InDelta(t, 10, counts["put"], 1)
+		require.InDelta(t, 10, counts["get"], 1)
+	})
+}
+
+func TestHistoryIsForgotten(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		for _, name := range []string{"GONE", "BACK"} {
+			require.NoError(t, s.Deploy(t.Context(), p.clientCredentials(name)))
+			require.NoError(t, s.Undeploy(t.Context(), name))
+			require.Len(t, told(t, s, name), 2)
+		}
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("BACK")))
+		defer running(t, s)()
+		time.Sleep(29 * 24 * time.Hour)
+		require.Len(t, told(t, s, "GONE"), 2)
+		time.Sleep(2 * 24 * time.Hour)
+		require.Empty(t, told(t, s, "GONE"))
+		require.Len(t, told(t, s, "BACK"), 3)
+	})
+}
+
+// TestHistoryIsBounded has what somebody did outlast what goes on by itself.
+func TestHistoryIsBounded(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.As("alice").Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		src := sourceOf(t, s, "S4_ORDERS")
+		for range 40 {
+			p.token(t, src)
+			time.Sleep(2 * time.Hour)
+			p.Inject(oauthtest.Status(503))
+			_, err := src.Token(t.Context())
+			require.Error(t, err)
+			time.Sleep(2 * time.Hour)
+		}
+		events := told(t, s, "S4_ORDERS")
+		require.Len(t, events, 50)
+		require.Equal(t, "deployed by alice", events[49])
+	})
+}
+
+func TestADamagedHistoryIsReplaced(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		k := driver.Key{Kind: "history", Name: "S4_ORDERS"}
+		synctest.Wait()
+		r, err := p.backend.Get(t.Context(), k)
+		require.NoError(t, err)
+		r.Sealed[len(r.Sealed)-1] ^= 1
+		_, err = p.backend.Put(t.Context(), r, r.Version)
+		require.NoError(t, err)
+		require.Empty(t, told(t, s, "S4_ORDERS"))
+		require.Equal(t, credstore.Deployed, p.infoOf(t, s, "S4_ORDERS").Status)
+		p.token(t, sourceOf(t, s, "S4_ORDERS"))
+		require.Equal(t, []string{"token fetched"}, told(t, s, "S4_ORDERS"))
+	})
+}
+
+func TestNoted(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		var noted []string
+		s := p.open(t, func(o *credstore.Options) {
+			o.Noted = func(tenant, name string, e credstore.Event) {
+				noted = append(noted, tenant+" "+name+" "+e.What+" "+e.Who)
+			}
+		})
+		acme := s.As("alice").Tenant("acme")
+		require.NoError(t, acme.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		require.NoError(t, acme.Undeploy(t.Context(), "S4_ORDERS"))
+		require.Equal(t, []string{"acme S4_ORDERS deployed alice", "acme S4_ORDERS undeployed alice"}, noted)
+		events, err := acme.History(t.Context(), "S4_ORDERS")
+		require.NoError(t, err)
+		require.Empty(t, events, "without Options.History")
+	})
+}
+
+func TestTry(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		ctx := t.Context()
+		require.NoError(t, s.Deploy(ctx, p.clientCredentials("S4_ORDERS")))
+		used := p.tokenOf(t, s, "S4_ORDERS")
+		token, err := s.As("alice").Try(ctx, "S4_ORDERS", "")
+		require.NoError(t, err)
+		require.NotEqual(t, used, token.AccessToken, "it is another one")
+		require.Equal(t, used, p.tokenOf(t, s, "S4_ORDERS"), "others go on with theirs")
+
+		p.Inject(oauthtest.Status(503))
+		_, err = s.As("alice").Try(ctx, "S4_ORDERS", "")
+		require.ErrorContains(t, err, "503")
+		synctest.Wait()
+		require.Equal(t, 1, p.infoOf(t, s, "S4_ORDERS").Failures[23])
+		require.Equal(t, []string{"tried by alice", "tried by alice", "token fetched", "deployed"}, told(t, s, "S4_ORDERS"))
+
+		p.authorized(t, s, "MAILBOX")
+		before := p.tokenOf(t, s, "MAILBOX")
+		token, err = s.Try(ctx, "MAILBOX", "")
+		require.NoError(t, err)
+		require.NotEqual(t, before, token.AccessToken)
+		require.Len(t, p.requests("refresh_token"), 1)
+		p.Inject(oauthtest.Status(503))
+		_, err = s.Try(ctx, "MAILBOX", "")
+		require.ErrorContains(t, err, "503", "the token that is good still does not hide it")
+
+		_, err = s.Try(ctx, "NOBODY", "")
+		require.ErrorIs(t, err, credstore.ErrNotFound)
+		require.NoError(t, s.Deploy(ctx, credstore.SecureParameter{Name: "PARAM", Value: "S3NTINEL"}))
+		_, err = s.Try(ctx, "PARAM", "")
+		require.ErrorIs(t, err, outgrant.ErrUnsupportedGrant)
+	})
+}
+
+func TestDeployIf(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t)
+		ctx := t.Context()
+		about := func(text string) *credstore.ClientCredentials {
+			return p.clientCredentials("S4_ORDERS", func(a *credstore.ClientCredentials) { a.Description = text })
+		}
+		require.ErrorIs(t, s.DeployIf(ctx, about("one"), "some version"), credstore.ErrChanged, "there is none")
+		require.NoError(t, s.DeployIf(ctx, about("one"), ""))
+		require.ErrorIs(t, s.DeployIf(ctx, about("two"), ""), credstore.ErrChanged, "there is one")
+		one := p.infoOf(t, s, "S4_ORDERS").Version
+		require.NoError(t, s.DeployIf(ctx, about("two"), one))
+		require.ErrorIs(t, s.DeployIf(ctx, about("three"), one), credstore.ErrChanged)
+		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", one), credstore.ErrChanged)
+		info := p.infoOf(t, s, "S4_ORDERS")
+		require.Equal(t, "two", info.Description)
+
+		// Of many at once, one wins.
+		won := make(chan error, 8)
+		for i := range cap(won) {
+			go func() { won <- s.DeployIf(ctx, about(fmt.Sprint("at once ", i)), info.Version) }()
+		}
+		wins := 0
+		for range cap(won) {
+			if err := <-won; err == nil {
+				wins++
+			} else {
+				require.ErrorIs(t, err, credstore.ErrChanged)
+			}
+		}
+		require.Equal(t, 1, wins)
+		require.NoError(t, s.UndeployIf(ctx, "S4_ORDERS", p.infoOf(t, s, "S4_ORDERS").Version))
+		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", ""), credstore.ErrNotFound)
+	})
+}

@@ -1,0 +1,255 @@
+package credstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/internal/display"
+	"github.com/outgrant/outgrant/internal/keylock"
+)
+
+const (
+	// notesPause is how often a process stores what is nothing but more of the same, and notesAgain when it tries again.
+	notesPause, notesAgain = time.Minute, 10 * time.Second
+	// notesTimeout bounds the storing of one history, and of all when the store is closed.
+	notesTimeout = 10 * time.Second
+	// longestReason bounds what is kept of an error, in characters.
+	longestReason = 600
+)
+
+// notes are what has happened to credentials and is not in their histories yet. They are stored beside the calls, a moment later.
+type notes struct {
+	wake    chan struct{}
+	storing keylock.Locks[nameOf]
+
+	mu      sync.Mutex
+	pending map[nameOf]*noted
+	stored  map[nameOf]time.Time // when it was stored last, if that was less than notesPause ago
+}
+
+type noted struct {
+	history
+	due time.Time
+}
+
+// keepsNotes reports whether anybody wants to know.
+func (c *core) keepsNotes() bool { return c.opts.History || c.opts.Noted != nil }
+
+// note notes something that happened. more tells what lists show of it; nil: nothing.
+func (c *core) note(n nameOf, e Event, more func(*historyInfo)) {
+	if !c.keepsNotes() {
+		return
+	}
+	e.Time = time.Now().UTC().Round(0)
+	e.Since, e.Count, e.Reason = e.Time, 1, display.Line(e.Reason, longestReason)
+	if told := c.opts.Noted; told != nil && e.What != "" {
+		told(n.tenant, n.name, e)
+	}
+	if !c.opts.History {
+		return
+	}
+	h := history{}
+	if e.What != "" {
+		h.add(e)
+	}
+	if more != nil {
+		more(&h.info)
+	}
+	c.notes.add(n, h, e.What == EventFetched || e.What == "")
+}
+
+// add adds to what is to be stored: at once, or where it is a matter of course, when the last time is a while ago.
+func (s *notes) add(n nameOf, h history, ofCourse bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	p := s.pending[n]
+	if p == nil {
+		p = &noted{due: now}
+		if last, known := s.stored[n]; known && ofCourse {
+			p.due = last.Add(notesPause)
+		}
+		s.pending[n] = p
+	}
+	again := len(p.events) > 0 && len(h.events) > 0 && p.events[len(p.events)-1].isLike(h.events[0])
+	if !ofCourse && !again && p.due.After(now) {
+		p.due = now
+	}
+	p.merge(h)
+	select {
+	case s.wake <- struct{}{}:
+	default: // it was told already
+	}
+}
+
+// of returns what is to be stored of a credential.
+func (s *notes) of(n nameOf) history {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.pending[n]; p != nil {
+		return history{p.info, append([]Event(nil), p.events...)}
+	}
+	return history{}
+}
+
+// next returns a credential whose notes are to be stored now, or when that will be; zero: there are none.
+func (s *notes) next(now time.Time) (n nameOf, due time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for other, p := range s.pending {
+		if due.IsZero() || p.due.Before(due) {
+			n, due = other, p.due
+		}
+		if !due.After(now) {
+			break
+		}
+	}
+	for other, last := range s.stored {
+		if now.Sub(last) >= notesPause {
+			delete(s.stored, other)
+		}
+	}
+	return n, due
+}
+
+// storeNotes stores what was noted of a credential. If that fails, it is kept.
+func (c *core) storeNotes(ctx context.Context, n nameOf) error {
+	if err := c.notes.storing.Lock(ctx, n); err != nil {
+		return err
+	}
+	defer c.notes.storing.Unlock(n)
+	s := &c.notes
+	s.mu.Lock()
+	p := s.pending[n]
+	delete(s.pending, n)
+	s.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, notesTimeout)
+	defer cancel()
+	err := c.storeHistory(ctx, n, p.history)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.stored[n] = time.Now()
+		return nil
+	}
+	if newer := s.pending[n]; newer != nil {
+		p.merge(newer.history)
+	}
+	p.due = time.Now().Add(notesAgain)
+	s.pending[n] = p
+	return err
+}
+
+// keepNotes stores notes until the store is closed.
+func (c *core) keepNotes() {
+	for c.life.Err() == nil {
+		n, due := c.notes.next(time.Now())
+		wait := time.Until(due)
+		if due.IsZero() {
+			wait = notesPause
+		} else if wait <= 0 {
+			_ = c.storeNotes(c.life, n) // it is tried again
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-c.notes.wake:
+		case <-c.life.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// storeLastNotes stores what is left when the store is closed.
+func (c *core) storeLastNotes() {
+	ctx, cancel := context.WithTimeout(context.Background(), notesTimeout)
+	defer cancel()
+	c.notes.mu.Lock()
+	var left []nameOf
+	for n := range c.notes.pending {
+		left = append(left, n)
+	}
+	c.notes.mu.Unlock()
+	for _, n := range left {
+		_ = c.storeNotes(ctx, n) // there is nobody left to tell
+	}
+}
+
+// hooks returns the hooks of a credential: those of the options, and notes.
+func (c *core) hooks(n nameOf) *outgrant.Hooks {
+	if !c.keepsNotes() {
+		return c.opts.Hooks
+	}
+	user := *c.opts.Hooks
+	own := user
+	own.FetchDone = func(e outgrant.FetchEvent) {
+		if user.FetchDone != nil {
+			user.FetchDone(e)
+		}
+		c.noteFetch(n, e)
+	}
+	own.Invalidated = func(e outgrant.InvalidateEvent) {
+		if user.Invalidated != nil {
+			user.Invalidated(e)
+		}
+		c.note(n, Event{What: EventRejected, Failed: true, Reason: "a receiver did not accept the token; another one is fetched"}, nil)
+	}
+	own.AuthorizationChanged = func(e outgrant.AuthorizationEvent) {
+		if user.AuthorizationChanged != nil {
+			user.AuthorizationChanged(e)
+		}
+		c.noteAuthorization(n, e)
+	}
+	return &own
+}
+
+func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent) {
+	fetched := Event{What: EventFetched}
+	switch {
+	case errors.Is(e.Err, outgrant.ErrNotAuthorized):
+		return // the status says so
+	case e.Err != nil:
+		c.note(n, Event{What: EventFailed, Failed: true, Reason: e.Err.Error()}, failedBy(e.Err))
+		return
+	case e.Grant == outgrant.AuthorizationCode, e.SameToken: // it may be another process's; what was refreshed is told of itself
+		fetched = Event{}
+	}
+	c.note(n, fetched, fetchedUntil(e.Expiry))
+}
+
+func failedBy(err error) func(*historyInfo) {
+	return func(i *historyInfo) {
+		now := time.Now().UTC().Round(0)
+		i.Failed, i.Failure, i.Permanent = now, display.Line(err.Error(), longestReason), isPermanent(err)
+		i.Hour = hourOf(now)
+		i.Failures[failureHours-1] = 1
+	}
+}
+
+func fetchedUntil(expiry time.Time) func(*historyInfo) {
+	return func(i *historyInfo) { i.Fetched, i.Expires = time.Now().UTC().Round(0), expiry.UTC().Round(0) }
+}
+
+// isPermanent reports whether a token does not come until somebody acts.
+func isPermanent(err error) bool {
+	te, ok := errors.AsType[*outgrant.TokenError](err)
+	return ok && !te.Temporary()
+}
+
+func (c *core) noteAuthorization(n nameOf, e outgrant.AuthorizationEvent) {
+	if e.Change == outgrant.Authorized {
+		return // the callback knows who it was
+	}
+	note := Event{What: string(e.Change), Failed: e.Err != nil}
+	if e.Err != nil {
+		note.Reason = e.Err.Error()
+	}
+	c.note(n, note, nil)
+}

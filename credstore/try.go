@@ -1,0 +1,56 @@
+package credstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/outgrant/outgrant"
+)
+
+// Try asks the token service for a token now, past what is in memory and what processes share, to see whether a credential
+// works. user is whom the token is for, where the artifact acts for users: else "". What others have of the credential stays
+// as it is, but that an authorization code is refreshed, as it would be some time later. The outcome is an [Event], and is
+// shown by lists, with Options.History.
+func (s *Store) Try(ctx context.Context, name, user string) (*outgrant.Token, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.running.Done()
+	n := s.name(name)
+	token, err := s.core.try(ctx, n, user)
+	tried := Event{What: EventTried, Who: s.who}
+	if err != nil {
+		if te, ok := errors.AsType[*outgrant.TokenError](err); ok && ctx.Err() == nil { // else nobody was asked
+			tried.Failed, tried.Reason = true, te.Error()
+			s.note(n, tried, failedBy(te))
+			return nil, err
+		}
+		return nil, n.failure(err)
+	}
+	tried.Reason = "a token came"
+	if !token.Expiry.IsZero() {
+		tried.Reason = fmt.Sprintf("a token came, which ends at %s", token.Expiry.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
+	s.note(n, tried, fetchedUntil(token.Expiry))
+	return token, nil
+}
+
+func (c *core) try(ctx context.Context, n nameOf, user string) (*outgrant.Token, error) {
+	b, err := c.buildFor(ctx, n, alone)
+	switch {
+	case err != nil:
+		return nil, err
+	case b.code != nil:
+		client, err := c.client(ctx, n.id()) // one client has the refresh token
+		if err != nil {
+			return nil, err
+		}
+		return client.RefreshNow(ctx)
+	case b.users != nil:
+		return b.users.ForUser(user).Token(ctx)
+	case b.refusal != nil:
+		return nil, b.refusal
+	}
+	return b.source.Token(ctx)
+}
