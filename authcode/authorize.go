@@ -100,7 +100,11 @@ func (h *Handlers) otherLoopback(r *http.Request, c *Client) string {
 	if port != "" {
 		host += ":" + port
 	}
-	return "http://" + host + "/" + strings.TrimLeft(r.URL.RequestURI(), "/")
+	asked := r.URL.RequestURI()
+	if strings.HasPrefix(r.RequestURI, "/") { // what the browser sent: a prefix may have been stripped
+		asked = r.RequestURI
+	}
+	return "http://" + host + "/" + strings.TrimLeft(asked, `/\`)
 }
 
 func (h *Handlers) mayAuthorize(r *http.Request, id string) error {

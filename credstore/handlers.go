@@ -46,7 +46,7 @@ func (s *Store) flow(may func(r *http.Request, tenant, name string) error) *auth
 			if name == "" {
 				return "", errors.New("say which credential: add ?name=NAME to the address")
 			}
-			return s.name(name).id(), nil
+			return s.name(name).idFor(s.who), nil
 		},
 		Client:   s.core.client,
 		Attempts: attempts{s.core},
@@ -66,28 +66,35 @@ func (s *Store) flow(may func(r *http.Request, tenant, name string) error) *auth
 
 // noteConsent notes how an authorization has ended.
 func (s *Store) noteConsent(_ *http.Request, id string, err error) {
-	n, unknown := nameOfID(id)
+	n, who, unknown := partsOf(id)
 	switch {
 	case unknown != nil, errors.Is(err, ErrNotFound): // no credential has this in its history
 	case err != nil:
-		s.note(n, Event{What: EventNotAuthorized, Who: s.who, Failed: true, Reason: err.Error()}, nil)
+		s.note(n, Event{What: EventNotAuthorized, Who: who, Failed: true, Reason: causeOf(err)}, nil)
 	default:
-		s.note(n, Event{What: EventAuthorized, Who: s.who}, nil)
+		s.note(n, Event{What: EventAuthorized, Who: who}, nil)
 	}
 }
 
-// id is the name in one text.
-func (n nameOf) id() string {
-	b, _ := json.Marshal([]string{n.tenant, n.name}) // nothing in it can fail
+// id is the name in one text, and idFor is that with who wants to authorize it.
+func (n nameOf) id() string { return n.idFor("") }
+
+func (n nameOf) idFor(who string) string {
+	b, _ := json.Marshal([]string{n.tenant, n.name, who}) // nothing in it can fail
 	return string(b)
 }
 
 func nameOfID(id string) (nameOf, error) {
+	n, _, err := partsOf(id)
+	return n, err
+}
+
+func partsOf(id string) (n nameOf, who string, err error) {
 	var parts []string
-	if err := json.Unmarshal([]byte(id), &parts); err != nil || len(parts) != 2 {
-		return nameOf{}, errors.New("not the id of a credential")
+	if err := json.Unmarshal([]byte(id), &parts); err != nil || len(parts) != 3 {
+		return nameOf{}, "", errors.New("not the id of a credential")
 	}
-	return nameOf{parts[0], parts[1]}, nil
+	return nameOf{parts[0], parts[1]}, parts[2], nil
 }
 
 // client returns the client of an authorization code.

@@ -117,7 +117,7 @@ func TestHistoryOfAnAuthorizationCode(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		s := p.open(t, withHistory)
 		require.NoError(t, s.As("alice").Deploy(t.Context(), p.authorizationCode("MAILBOX")))
-		require.NoError(t, p.consent(t, s, s.As("bob"), "MAILBOX"))
+		require.NoError(t, p.consent(t, s.As("bob"), s, "MAILBOX"))
 		info := p.infoOf(t, s, "MAILBOX")
 		require.Equal(t, time.Now(), info.TokenFetched.Local())
 		require.Equal(t, time.Now(), info.RefreshTokenIssued.Local())

@@ -3,6 +3,7 @@ package credstore
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -216,7 +217,7 @@ func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent) {
 	case errors.Is(e.Err, outgrant.ErrNotAuthorized):
 		return // the status says so
 	case e.Err != nil:
-		c.note(n, Event{What: EventFailed, Failed: true, Reason: e.Err.Error()}, failedBy(e.Err))
+		c.note(n, Event{What: EventFailed, Failed: true, Reason: causeOf(e.Err)}, failedBy(e.Err))
 		return
 	case e.Grant == outgrant.AuthorizationCode, e.SameToken: // it may be another process's; what was refreshed is told of itself
 		fetched = Event{}
@@ -227,7 +228,7 @@ func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent) {
 func failedBy(err error) func(*historyInfo) {
 	return func(i *historyInfo) {
 		now := time.Now().UTC().Round(0)
-		i.Failed, i.Failure, i.Permanent = now, display.Line(err.Error(), longestReason), isPermanent(err)
+		i.Failed, i.Failure, i.Permanent = now, display.Line(causeOf(err), longestReason), isPermanent(err)
 		i.Hour = hourOf(now)
 		i.Failures[failureHours-1] = 1
 	}
@@ -235,6 +236,18 @@ func failedBy(err error) func(*historyInfo) {
 
 func fetchedUntil(expiry time.Time) func(*historyInfo) {
 	return func(i *historyInfo) { i.Fetched, i.Expires = time.Now().UTC().Round(0), expiry.UTC().Round(0) }
+}
+
+// causeOf is an error's text without what is known where it is told: that there is no token for that credential.
+func causeOf(err error) string {
+	text := err.Error()
+	if te, ok := errors.AsType[*outgrant.TokenError](err); ok {
+		known := (&outgrant.TokenError{Grant: te.Grant, Credential: te.Credential, TokenURL: te.TokenURL}).Error()
+		if _, cause, found := strings.Cut(text, known+": "); found {
+			return cause
+		}
+	}
+	return text
 }
 
 // isPermanent reports whether a token does not come until somebody acts.
@@ -249,7 +262,7 @@ func (c *core) noteAuthorization(n nameOf, e outgrant.AuthorizationEvent) {
 	}
 	note := Event{What: string(e.Change), Failed: e.Err != nil}
 	if e.Err != nil {
-		note.Reason = e.Err.Error()
+		note.Reason = causeOf(e.Err)
 	}
 	c.note(n, note, nil)
 }

@@ -107,6 +107,9 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 // methods fail.
 func (s *Store) Tenant(id string) *Store { return &Store{core: s.core, tenant: id, who: s.who} }
 
+// TenantID returns the tenant of the view; "" is the default tenant.
+func (s *Store) TenantID() string { return s.tenant }
+
 // As returns the view of somebody who is known by a name, such as that of an operator's login: what is done through it is
 // told to be theirs, in each [Event] and in [Info]. It checks nothing: who may do what is for the caller to decide.
 func (s *Store) As(who string) *Store {

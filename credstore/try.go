@@ -22,7 +22,7 @@ func (s *Store) Try(ctx context.Context, name, user string) (*outgrant.Token, er
 	tried := Event{What: EventTried, Who: s.who}
 	if err != nil {
 		if te, ok := errors.AsType[*outgrant.TokenError](err); ok && ctx.Err() == nil { // else nobody was asked
-			tried.Failed, tried.Reason = true, te.Error()
+			tried.Failed, tried.Reason = true, causeOf(te)
 			s.note(n, tried, failedBy(te))
 			return nil, err
 		}

@@ -60,7 +60,7 @@ var layers = []layer{
 		why: "a backend knows the driver interface and no more"},
 	{name: "postgres", pkgs: list("credstore/postgres"), ours: list("driver", "leaf"),
 		why: "a backend knows the driver interface and no more; the user brings the database driver"},
-	{name: "console", pkgs: list("credstore/console"), ours: list("credstore", "root", "leaf"),
+	{name: "console", pkgs: list("credstore/console"), ours: list("credstore", "authcode", "adapters", "root", "leaf"),
 		why: "the web page does what the store's public methods do, and nothing behind their back"},
 	{name: "credstore", pkgs: list("credstore"),
 		ours: list("clientcredentials", "samlbearer", "authcode", "socialoauth", "tokenclient", "engine", "root", "leaf", "driver", "memstore", "filestore"),

@@ -1,0 +1,185 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/console"
+	"github.com/outgrant/outgrant/oauthtest"
+)
+
+func TestAuthorize(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	b := s.browser(t)
+	list := b.get("./").has("Nobody has authorized", "1 Unauthorized")
+	require.Contains(t, list.text, `href="authorize?name=MAILBOX"`)
+	b.get("artifact?name=MAILBOX").has("Register this address with the provider")
+	b.get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("Authorized Tokens come by themselves", "MAILBOX Deployed", "Authorized by somebody at this machine", "for ops@acme.example")
+	require.Equal(t, []string{"MAILBOX authorized by somebody at this machine"}, s.noted())
+	_, err := token(t, s.store, "MAILBOX")
+	require.NoError(t, err)
+	b.get("./").has("0 Unauthorized", "1 Deployed")
+
+	// The token service refuses the refresh token: the page says so, and it can be authorized again.
+	s.Inject(oauthtest.Refuse("invalid_grant", "it was revoked"))
+	b.get("artifact?name=MAILBOX").send(nil).requireStatus(http.StatusOK).has("No token came", "it was revoked")
+	b.get("artifact?name=MAILBOX").has("MAILBOX Unauthorized", "it was revoked", "authorize again", "Authorization ended")
+	b.get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("MAILBOX Deployed")
+}
+
+// to leads a browser to the provider, and returns where that would send it back to.
+func (b *browser) to(name string) (back string) {
+	b.t.Helper()
+	follow := b.http.CheckRedirect
+	b.http.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Path == "/credentials/callback" {
+			back = r.URL.String()
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	b.get("authorize?name=" + name)
+	b.http.CheckRedirect = follow
+	require.NotEmpty(b.t, back)
+	return back
+}
+
+func TestAuthorizationsThatComeToNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"), s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	unauthorized := func() {
+		t.Helper()
+		require.Equal(t, credstore.Unauthorized, mustInfo(t, s, "MAILBOX").Status)
+	}
+
+	s.Inject(oauthtest.Deny("access_denied", "not today"))
+	b.get("authorize?name=MAILBOX").requireStatus(http.StatusForbidden).has("Consent was not given", "Back to MAILBOX")
+	unauthorized()
+	require.Equal(t, []string{"MAILBOX not authorized by somebody at this machine"}, s.noted())
+	b.get("artifact?name=MAILBOX").has("Authorization came to nothing", "did not consent")
+
+	// The credential is another one by the time of the callback.
+	back := b.to("MAILBOX")
+	other := s.authorizationCode("MAILBOX")
+	other.Scope = "more"
+	s.deploy(t, other)
+	b.get(back).requireStatus(http.StatusConflict).has("The credential has changed")
+	unauthorized()
+
+	// A stranger's, and one of another browser.
+	b.get("callback?state=x&code=y").requireStatus(http.StatusBadRequest).has("No authorization waits here")
+	s.browser(t).get(b.to("MAILBOX")).requireStatus(http.StatusBadRequest)
+	unauthorized()
+
+	// It was deleted while the user was asked.
+	back = b.to("MAILBOX")
+	require.NoError(t, s.store.Undeploy(t.Context(), "MAILBOX"))
+	b.get(back).has("not authorized")
+	b.get("authorize?name=MAILBOX").requireStatus(http.StatusNotFound)
+	b.get("authorize?name=S4_ORDERS").requireStatus(http.StatusBadRequest).has("There is nothing to authorize")
+}
+
+func TestACallbackThatComesTwice(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	b := s.browser(t)
+	back := b.to("MAILBOX")
+	u, err := url.Parse(back)
+	require.NoError(t, err)
+	cookies := b.http.Jar.Cookies(u)
+	b.get(back).requireStatus(http.StatusOK)
+	require.Equal(t, credstore.Deployed, mustInfo(t, s, "MAILBOX").Status)
+	s.noted()
+	b.http.Jar.SetCookies(u, cookies) // as a second request that was under way has them
+	b.get(back).requireStatus(http.StatusConflict).has("Completed before")
+	require.Equal(t, credstore.Deployed, mustInfo(t, s, "MAILBOX").Status)
+	b.get(back).requireStatus(http.StatusBadRequest).has("No authorization waits here")
+}
+
+// TestSeveralTabs starts three authorizations in one browser, and comes back in another order.
+func TestSeveralTabs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"), s.authorizationCode("CALENDAR"))
+	b := s.browser(t)
+	first, other, second := b.to("MAILBOX"), b.to("CALENDAR"), b.to("MAILBOX")
+	b.get(second).requireStatus(http.StatusOK).has("MAILBOX Deployed")
+	b.get(other).requireStatus(http.StatusOK).has("CALENDAR Deployed")
+	b.get(first).requireStatus(http.StatusOK).has("MAILBOX Deployed")
+	_, err := token(t, s.store, "MAILBOX")
+	require.NoError(t, err)
+}
+
+// TestTwoOperators has both authorize the same credential: who comes back last has it, and the history names both, though the
+// browsers bring no session back from the provider.
+func TestTwoOperators(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(r *http.Request, _ console.Action, _ string) (string, error) { return r.Header.Get("X-User"), nil }})
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	as := func(who string) *browser {
+		b := s.browser(t)
+		b.http.Transport = withUser{b.http.Transport, who}
+		return b
+	}
+	alice, bob := as("alice"), as("bob")
+	hers, his := alice.to("MAILBOX"), bob.to("MAILBOX")
+	for _, b := range []*browser{alice, bob} {
+		b.http.Transport = b.http.Transport.(withUser).RoundTripper
+	}
+	bob.get(his).requireStatus(http.StatusOK)
+	alice.get(hers).requireStatus(http.StatusOK).has("Authorized by alice", "Authorized by bob")
+	require.Equal(t, []string{"MAILBOX authorized by bob", "MAILBOX authorized by alice"}, s.noted())
+}
+
+func TestWithoutARedirectURL(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	store := credstore.OpenMemory()
+	defer store.Close()
+	require.NoError(t, store.Deploy(t.Context(), s.authorizationCode("MAILBOX")))
+	s.serve(t, console.New(store, nil))
+	page := s.browser(t).get("artifact?name=MAILBOX").requireStatus(http.StatusOK).has("There is none, so it cannot be authorized")
+	require.NotContains(t, page.text, "authorize?name")
+	page.has("the program keeps no history")
+}
+
+func TestTry(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	page := b.get("artifact?name=S4_ORDERS")
+	page.send(nil).requireStatus(http.StatusOK).has("A token came", "It took", "It ends in", "Tested by somebody at this machine")
+	s.Inject(oauthtest.Status(503))
+	page.send(nil).requireStatus(http.StatusOK).has("No token came", "503")
+	require.Contains(t, b.get("./").text, `aria-label="1 failure in the last 24 hours`)
+	s.Inject(oauthtest.Refuse("invalid_client", ""))
+	page.send(nil).requireStatus(http.StatusOK).has("S4_ORDERS Error", "check client id, secret or certificate")
+	b.get("./").has("1 Error", "check client id, secret or certificate")
+	page.send(nil).has("S4_ORDERS Deployed", "A token came")
+	require.NoError(t, s.store.Undeploy(t.Context(), "S4_ORDERS"))
+	page.send(nil).requireStatus(http.StatusNotFound)
+	require.Equal(t, s.url+"artifact?name=S4_ORDERS", b.get("try?name=S4_ORDERS").url.String(), "loaded again")
+}
+
+// TestTryForAUser has a credential that acts for users.
+func TestTryForAUser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, &credstore.KeyPair{Name: "pair", PEM: outgrant.Secret(pemOfTest(t))}, &credstore.SAMLBearerAssertion{Name: "SF_TASKS", ClientKey: "key",
+		TokenServiceURL: s.TokenURL(), TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "pair"})
+	b := s.browser(t)
+	page := b.get("artifact?name=SF_TASKS").has("Test for a user")
+	page.send(map[string]any{"user": "alice"}).requireStatus(http.StatusOK).has("No token came")
+	page.send(map[string]any{"user": " "}).requireStatus(http.StatusOK).has("No token came", "user")
+}

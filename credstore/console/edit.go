@@ -1,0 +1,179 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/outgrant/outgrant/credstore"
+)
+
+// kindChoice is a type to make a credential of.
+type kindChoice struct{ Type, Short, Text, Link string }
+
+// create shows the form of a new credential, or the types that there are.
+func (v *visit) create() {
+	typ := v.r.URL.Query().Get("type")
+	if slices.Contains(credstore.Types(), typ) {
+		v.showForm(http.StatusOK, newForm(typ, "", "", values{}, nil))
+		return
+	}
+	var all []kindChoice
+	for _, typ := range credstore.Types() {
+		all = append(all, kindChoice{typ, kindOf(typ), kinds[typ].Text, "new?type=" + url.QueryEscape(typ)})
+	}
+	v.show(http.StatusOK, "types", page{Title: "New credential", Body: all})
+}
+
+// edit shows the form of a credential that is deployed.
+func (v *visit) edit() {
+	info, err := v.store.Info(v.r.Context(), v.name)
+	if err != nil {
+		v.failed(err)
+		return
+	}
+	a, err := v.store.Artifact(v.r.Context(), v.name)
+	if err != nil {
+		v.failed(err)
+		return
+	}
+	v.showForm(http.StatusOK, newForm(a.Type(), v.name, info.Version, valuesOf(a), nil))
+}
+
+func (v *visit) showForm(status int, f *form) {
+	if all, err := v.store.List(v.r.Context()); err == nil { // without it there are no suggestions
+		for _, info := range all {
+			if info.Type == keyPair && len(f.KeyPairs) < 200 && v.may(View, info.Name) {
+				f.KeyPairs = append(f.KeyPairs, info.Name)
+			}
+		}
+	}
+	title := "New credential: " + kindOf(f.Type)
+	if f.Name != "" {
+		title = "Edit " + f.Name
+	}
+	if len(f.Problems) > 0 || f.Conflict != "" {
+		title = "Not deployed yet: " + title
+	}
+	v.show(status, "form", page{Title: title, Body: f})
+}
+
+// save deploys what a form has brought.
+func (v *visit) save() {
+	if !v.parsePosted() {
+		return
+	}
+	typ, version := v.r.PostForm.Get("type"), v.r.PostForm.Get("version")
+	if !slices.Contains(credstore.Types(), typ) {
+		v.fail(http.StatusBadRequest, "That cannot be read", "The form does not say which type of credential it is. Nothing was changed.")
+		return
+	}
+	if v.name != "" {
+		v.r.PostForm.Set("name", v.name) // it is what the address names, and what was allowed
+	}
+	p, err := readForm(v.r, typ)
+	if err != nil {
+		v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
+		return
+	}
+	name := p.values["name"]
+	if v.name == "" && name != "" {
+		if _, err := v.ask(Deploy, name); err != nil {
+			v.fail(http.StatusForbidden, "You may not do that", sentence(err.Error()))
+			return
+		}
+	}
+	all, err := credstore.ParseArtifacts(p.json)
+	if err == nil {
+		err = v.store.DeployIf(v.r.Context(), all[0], version)
+	}
+	if err == nil {
+		v.goTo(link("artifact", name) + "&done=deployed")
+		return
+	}
+	v.showProblems(typ, version, p, err)
+}
+
+// showProblems shows a form again, with what is wrong.
+func (v *visit) showProblems(typ, version string, p posted, err error) {
+	wrong := credstore.Problems(err)
+	status, conflict := http.StatusUnprocessableEntity, ""
+	name := p.values["name"]
+	switch {
+	case errors.Is(err, credstore.ErrChanged) && v.name == "":
+		wrong = []credstore.Problem{{At: "name", What: "there is a credential of that name: choose another, or edit that one"}}
+		status = http.StatusConflict
+	case errors.Is(err, credstore.ErrChanged):
+		status = http.StatusConflict
+		if conflict, version = v.conflict(name); conflict == "" {
+			return
+		}
+	case errors.Is(err, credstore.ErrLimit):
+		wrong = []credstore.Problem{{What: err.Error()}}
+	case len(wrong) == 0:
+		v.fail(http.StatusServiceUnavailable, "It cannot be told whether that was deployed",
+			sentence(err.Error())+" Look at the credential before you send it again.")
+		return
+	}
+	f := newForm(typ, v.name, version, p.values, wrong)
+	f.Conflict = conflict
+	v.showForm(status, f)
+}
+
+// conflict tells what somebody else has done to a credential while it was edited, and what is deployed now.
+func (v *visit) conflict(name string) (text, version string) {
+	info, err := v.store.Info(v.r.Context(), name)
+	switch {
+	case errors.Is(err, credstore.ErrNotFound):
+		return "It was deleted while you were editing. If you deploy it now, it is made again.", ""
+	case err != nil:
+		v.failed(err)
+		return "", ""
+	case info.DeployedBy != "":
+		text = fmt.Sprintf("%s has deployed another version at %s, while you were editing.", info.DeployedBy, exactTime(info.DeployedOn))
+	default:
+		text = fmt.Sprintf("Another version was deployed at %s, while you were editing.", exactTime(info.DeployedOn))
+	}
+	return text + " What you have entered is still here, but for the secrets. Compare it, and deploy it again if it is to replace the other one.", info.Version
+}
+
+// deleteBody is what the page shows that asks before it deletes.
+type deleteBody struct {
+	credstore.Info
+	UsedBy []string
+}
+
+func (v *visit) confirmDelete() { v.askDelete(http.StatusOK, nil) }
+
+func (v *visit) askDelete(status int, n *notice) {
+	info, err := v.store.Info(v.r.Context(), v.name)
+	if err != nil {
+		v.failed(err)
+		return
+	}
+	b := deleteBody{Info: info}
+	if info.Type == keyPair {
+		if b.UsedBy, err = v.usersOf(v.name); err != nil {
+			v.failed(err)
+			return
+		}
+	}
+	v.show(status, "delete", page{Title: "Delete " + v.name, Notice: n, Body: b})
+}
+
+func (v *visit) delete() {
+	if !v.parsePosted() {
+		return
+	}
+	err := v.store.UndeployIf(v.r.Context(), v.name, v.r.PostForm.Get("version"))
+	switch {
+	case errors.Is(err, credstore.ErrChanged):
+		v.askDelete(http.StatusConflict, &notice{Bad: true, Title: "Not deleted", Text: "Another version was deployed meanwhile: see whether it is to be deleted, too."})
+	case err != nil:
+		v.failed(err)
+	default:
+		v.goTo("./?done=deleted")
+	}
+}

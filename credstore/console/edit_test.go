@@ -1,0 +1,259 @@
+package console_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/credstore"
+)
+
+func pemOfTest(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/keys/signing.pem")
+	require.NoError(t, err)
+	return string(data)
+}
+
+// full has an artifact of each type, with all that fits together, and what of it is secret by the inputs' names.
+func full(t testing.TB, s *site) map[credstore.Artifact]map[string]any {
+	return map[credstore.Artifact]map[string]any{
+		&credstore.ClientCredentials{Name: "FULL_CLIENT", Description: "two\nlines", TokenServiceURL: s.TokenURL(), ClientID: "id", ClientSecret: secret + "-1",
+			ClientAuthentication: credstore.InHeader, GrantType: credstore.InURL, Scope: "a b", ContentType: credstore.FormContent, Resource: "urn:r", Audience: "aud",
+			CustomParameters: []credstore.CustomParameter{{Key: "k1", Value: secret + "-2", SendAs: credstore.InHeader}, {Key: "k2", Value: secret + "-3"}}}: {
+			"clientSecret": secret + "-1", "customParameters[0].value": secret + "-2", "customParameters[1].value": secret + "-3"},
+		&credstore.ClientCredentials{Name: "JWT_CLIENT", TokenServiceURL: s.TokenURL(), ClientID: "id", ClientAuthentication: credstore.WithPrivateKeyJWT,
+			KeyPairAlias: "pair", KeyID: "kid", SignatureAlgorithm: "ES256", AssertionAudience: "https://acme.example"}: {},
+		&credstore.SAMLBearerAssertion{Name: "FULL_SAML", Audience: "aud", ClientKey: "key", TokenServiceURL: "https://acme.example/oauth/token",
+			TargetSystemType: credstore.BTPCloudFoundry, UserIDSource: "email", KeyPairAlias: "pair", TokenServiceUser: "user", TokenServicePassword: secret + "-4",
+			Issuer: "iss", Recipient: "https://acme.example/oauth/token/alias/x", NameIDFormat: "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", AuthnContextClassRef: "urn:ctx",
+			Attributes: map[string]string{"Groups": "a", "mail": "b"}, SAMLAssertionEncoding: credstore.Base64URL, OmitSigningCertificate: true, Scope: "x"}: {
+			"tokenServicePassword": secret + "-4"},
+		&credstore.AuthorizationCode{Name: "FULL_CODE", Provider: credstore.Generic, AuthorizationURL: s.AuthURL() + "?prompt=consent&access_type=offline", TokenServiceURL: s.TokenURL(),
+			RefreshTokenExpiryDays: 30, RedirectURL: s.url + "callback", ClientID: "id", ClientSecret: secret + "-5", SendAs: credstore.InHeader, UserName: "ops", Scope: "mail",
+			DisablePKCE: true, ScopeOnRefresh: true, ScopeInURL: true, Issuer: "https://issuer.example", RevocationURL: s.RevokeURL()}: {"clientSecret": secret + "-5"},
+		&credstore.AuthorizationCode{Name: "MICROSOFT", Provider: credstore.Microsoft365, Tenant: "acme.example", ClientID: "id", ClientSecret: secret + "-6"}: {"clientSecret": secret + "-6"},
+		&credstore.SecureParameter{Name: "PARAMETER", Description: "a key", Value: secret + " with blanks "}:                                                   {"secureParameter": secret + " with blanks "},
+		&credstore.KeyPair{Name: "pair", PEM: outgrant.Secret(pemOfTest(t))}:                                                                                   {"pem": pemOfTest(t)},
+	}
+}
+
+// TestEditChangesNothingByItself opens the form of each artifact, enters its secrets again, and sends it: what is deployed then is
+// what was, to the last attribute.
+func TestEditChangesNothingByItself(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	b := s.browser(t)
+	for a, secrets := range full(t, s) {
+		s.deploy(t, a)
+		before := mustInfo(t, s, a.ArtifactName())
+		page := b.get("edit?name=" + a.ArtifactName()).requireStatus(http.StatusOK)
+		require.NotContains(t, page.text, "BEGIN PRIVATE KEY")
+		page.send(secrets).requireStatus(http.StatusOK).has("Deployed Programs use it from now on")
+		require.Empty(t, s.noted(), a.ArtifactName())
+		require.Equal(t, before.Version, mustInfo(t, s, a.ArtifactName()).Version, "%s: it is the same, and stays", a.ArtifactName())
+	}
+}
+
+// TestNewMakesWhatWasEntered makes each artifact under another name, from an empty form.
+func TestNewMakesWhatWasEntered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	b := s.browser(t)
+	for a, secrets := range full(t, s) {
+		s.deploy(t, a)
+		fields := map[string]any{}
+		page := b.get("edit?name=" + a.ArtifactName())
+		values := page.fields()
+		for name := range values {
+			fields[name] = values.Get(name)
+		}
+		for name, value := range secrets {
+			fields[name] = value
+		}
+		fields["name"], fields["version"] = "NEW_"+a.ArtifactName(), ""
+		for _, flag := range []string{"pkce", "includeSigningCertificate", "scopeOnRefresh", "scopeInUrl"} {
+			if values.Get(flag) == "" {
+				fields[flag] = nil
+			}
+		}
+		b.get("new?type=" + strings.ReplaceAll(a.Type(), " ", "+")).send(fields).requireStatus(http.StatusOK)
+		one, err := s.store.Artifact(t.Context(), a.ArtifactName())
+		require.NoError(t, err)
+		other, err := s.store.Artifact(t.Context(), "NEW_"+a.ArtifactName())
+		require.NoError(t, err)
+		texts := [2][]byte{}
+		for i, a := range []credstore.Artifact{one, other} {
+			texts[i], err = credstore.FormatArtifacts([]credstore.Artifact{a})
+			require.NoError(t, err)
+		}
+		require.Equal(t, string(texts[0]), strings.Replace(string(texts[1]), "NEW_", "", 1))
+	}
+}
+
+func TestAKeyPairFromAFile(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	p12, err := os.ReadFile("../testdata/keys/signing.p12")
+	require.NoError(t, err)
+	b := s.browser(t)
+	form := b.get("new?type=Key+Pair")
+	form.send(map[string]any{"name": "pair", "pkcs12": file(p12), "password": "wrong"}).requireStatus(http.StatusUnprocessableEntity).has("PKCS#12 file")
+	form.send(map[string]any{"name": "pair", "pkcs12": file(p12), "password": "S3NTINEL-password"}).requireStatus(http.StatusOK).has("Certificate", "Key Pair")
+	require.Equal(t, []string{"pair deployed by somebody at this machine"}, s.noted())
+	s.deploy(t, &credstore.SAMLBearerAssertion{Name: "SF_TASKS", ClientKey: "key", TokenServiceURL: "https://acme.example/oauth/token",
+		TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "pair"})
+	b.get("artifact?name=pair").has("Used by SF_TASKS")
+	b.get("delete?name=pair").has("It is used by SF_TASKS")
+	require.Contains(t, b.get("new?type=OAuth2+SAML+Bearer+Assertion").text, `<option value="pair">`, "it is suggested")
+}
+
+// TestProblemsBesideTheField has each problem where it is, and keeps what was entered, but for secrets.
+func TestProblemsBesideTheField(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	b := s.browser(t)
+	page := b.get("new?type=OAuth2+Client+Credentials").send(map[string]any{
+		"name": "a/b", "description": "kept", "clientId": "", "clientSecret": secret, "tokenServiceUrl": "http://acme.example/token", "keyId": "a kid",
+		"customParameters[1].key": "client_id", "customParameters[1].value": secret, "customParameters[1].sendAs": "url",
+	}).requireStatus(http.StatusUnprocessableEntity).has("Nothing was deployed yet")
+	for at, want := range map[string]string{
+		"f-name":     "Must not contain / or \\",
+		"f-clientId": "Missing",
+		"f-keyId":    "Must not be set with clientAuthentication body",
+	} {
+		require.Contains(t, page.text, `id="`+at+`-error">`+want, at)
+		require.Contains(t, page.text, `<a href="#`+at+`">`, at)
+		require.Regexp(t, `id="`+at+`"[^>]*aria-invalid="true"`, page.text)
+	}
+	fields := page.fields()
+	require.Equal(t, "kept", fields.Get("description"))
+	require.Equal(t, "client_id", fields.Get("customParameters[0].key"), "empty lines are closed up")
+	require.Equal(t, "url", fields.Get("customParameters[0].sendAs"))
+	require.Regexp(t, `<details open><summary>Custom parameters`, page.text)
+	require.Empty(t, s.noted())
+
+	// What only shows when the rest is right.
+	again := map[string]any{"name": "AB", "clientId": "id", "clientSecret": secret, "keyId": "", "customParameters[0].value": secret}
+	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
+	require.Regexp(t, `id="f-(customParameters-0--key|tokenServiceUrl)-error"`, page.text)
+	again["customParameters[0].key"] = "k"
+	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
+	require.Regexp(t, `id="f-tokenServiceUrl-error">[^<]*https`, page.text, "plain http to another machine")
+	again["tokenServiceUrl"] = "https://acme.example/token"
+	page.send(again).requireStatus(http.StatusOK)
+
+	b.get("new?type=OAuth2+Authorization+Code").send(map[string]any{"name": "CODE", "refreshTokenExpiryDays": "two"}).has("Refresh token expiry in days : not a whole number")
+	for _, reference := range []string{"${env:HOME}", "${file:/etc/passwd}"} {
+		b.get("new?type=Secure+Parameter").send(map[string]any{"name": "P", "secureParameter": reference}).requireStatus(http.StatusUnprocessableEntity).has("a reference")
+	}
+	require.Len(t, s.noted(), 1)
+}
+
+func TestANameThatIsTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, credstore.SecureParameter{Name: "P", Value: secret})
+	s.browser(t).get("new?type=Secure+Parameter").send(map[string]any{"name": "P", "secureParameter": secret + "-other"}).
+		requireStatus(http.StatusConflict).has("Name : there is a credential of that name")
+	require.Empty(t, s.noted())
+}
+
+func TestTheLimit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	for i := range 500 {
+		s.deploy(t, s.authorizationCode(fmt.Sprintf("MAILBOX_%03d", i)))
+	}
+	s.browser(t).get("new?type=OAuth2+Authorization+Code").send(map[string]any{"name": "ONE_MORE", "authorizationUrl": s.AuthURL(), "tokenServiceUrl": s.TokenURL(),
+		"clientId": "x", "clientSecret": secret}).requireStatus(http.StatusUnprocessableEntity).has("the tenant has 500 authorization codes")
+}
+
+// TestAStaleForm has somebody else change, or delete, what is being edited.
+func TestAStaleForm(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	form, remove := b.get("edit?name=S4_ORDERS"), b.get("delete?name=S4_ORDERS")
+	changed := s.clientCredentials("S4_ORDERS")
+	changed.Description = "by bob"
+	require.NoError(t, s.store.As("bob").Deploy(t.Context(), changed))
+	s.noted()
+
+	mine := map[string]any{"description": "by me", "clientSecret": secret}
+	page := form.send(mine).requireStatus(http.StatusConflict).has("bob has deployed another version")
+	require.Equal(t, "by me", page.fields().Get("description"))
+	require.Equal(t, "by bob", mustInfo(t, s, "S4_ORDERS").Description)
+	remove.send(nil).requireStatus(http.StatusConflict).has("Not deleted")
+	require.Empty(t, s.noted())
+
+	page.send(map[string]any{"clientSecret": secret}).requireStatus(http.StatusOK)
+	require.Equal(t, "by me", mustInfo(t, s, "S4_ORDERS").Description)
+
+	form = b.get("edit?name=S4_ORDERS")
+	require.NoError(t, s.store.Undeploy(t.Context(), "S4_ORDERS"))
+	page = form.send(mine).requireStatus(http.StatusConflict).has("It was deleted while you were editing")
+	page.send(map[string]any{"clientSecret": secret}).requireStatus(http.StatusOK)
+	require.Equal(t, "by me", mustInfo(t, s, "S4_ORDERS").Description)
+	b.get("delete?name=NOBODY").requireStatus(http.StatusNotFound)
+}
+
+// TestTwoEditsAtOnce has eight people send the same form at the same time: one is first, and the others are told.
+func TestTwoEditsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.clientCredentials("S4_ORDERS"))
+	forms := make([]*shown, 8)
+	for i := range forms {
+		forms[i] = s.browser(t).get("edit?name=S4_ORDERS")
+	}
+	statuses := make([]int, len(forms))
+	var sending sync.WaitGroup
+	for i, form := range forms {
+		sending.Go(func() {
+			statuses[i] = form.send(map[string]any{"description": fmt.Sprint("by person ", i), "clientSecret": secret}).status
+		})
+	}
+	sending.Wait()
+	won := 0
+	for i, status := range statuses {
+		if status == http.StatusOK {
+			won++
+			require.Equal(t, fmt.Sprint("by person ", i), mustInfo(t, s, "S4_ORDERS").Description)
+		} else {
+			require.Equal(t, http.StatusConflict, status)
+		}
+	}
+	require.Equal(t, 1, won)
+}
+
+func TestFormsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	post := func(kind, body string) *shown {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"edit?name=S4_ORDERS", strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", kind)
+		return b.do(r)
+	}
+	post("text/plain", "x").requireStatus(http.StatusBadRequest)
+	post("application/x-www-form-urlencoded", "type=%zz").requireStatus(http.StatusBadRequest)
+	post("application/x-www-form-urlencoded", "type=Magic").requireStatus(http.StatusBadRequest)
+	post("multipart/form-data; boundary=x", "--x\r\ncut off").requireStatus(http.StatusBadRequest)
+	post("application/x-www-form-urlencoded", "type="+strings.Repeat("x", 18<<20)).requireStatus(http.StatusRequestEntityTooLarge)
+	form := b.get("new?type=Key+Pair")
+	form.send(map[string]any{"name": "pair", "pkcs12": file(strings.Repeat("x", 18<<20))}).requireStatus(http.StatusRequestEntityTooLarge)
+	form.send(map[string]any{"name": "pair", "pkcs12": file(base64.StdEncoding.EncodeToString(make([]byte, 100<<10)))}).requireStatus(http.StatusUnprocessableEntity)
+	require.Empty(t, s.noted())
+	b.get("new?type=Magic").requireStatus(http.StatusOK).has("Which type is it?")
+}

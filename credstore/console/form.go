@@ -1,0 +1,377 @@
+package console
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/outgrant/outgrant/credstore"
+)
+
+const (
+	// largestForm bounds what is posted: as large as the largest text of artifacts. It is kept in memory, as a file on disk would
+	// hold secrets.
+	largestForm = 17 << 20
+	// mostParameters is how many custom parameters, or attributes of an assertion, a form takes; spareRows how many rows
+	// are empty.
+	mostParameters, spareRows = 100, 3
+)
+
+// form is the form of an artifact. It holds no secret: those are sent, and not sent back.
+type form struct {
+	Type, TypeText string
+	Name           string // of the artifact that is edited; "" for a new one
+	Version        string // of what is deployed, as the person has seen it; "": nothing
+	Groups         []group
+	Problems       []problem // all that is wrong
+	Conflict       string    // what somebody else has done meanwhile; "": nothing
+	KeyPairs       []string  // whose names may be an alias
+	Cancel         string    // the page to go back to
+}
+
+// group is some of the fields, which can be folded away if it has a name.
+type group struct {
+	Name   string
+	Open   bool
+	Fields []field
+}
+
+// field is what is filled in.
+type field struct {
+	ID, Name, Label, Hint, Error string
+	Kind                         string // text, area, secret, secretArea, file, choice, flag, number or rows
+	Value                        string
+	Checked, Required, Fixed     bool
+	Words                        []word
+	Rows                         [][]field
+	List                         string // the id of a list of suggestions
+	Describes                    string // the ids of hint and error
+}
+
+// word is one that can be chosen.
+type word struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// problem is something that is wrong, with the id of its field.
+type problem struct{ ID, Label, Text string }
+
+// inputName is the name of the input of a place, and idOf its id.
+func idOf(at string) string {
+	return "f-" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, at)
+}
+
+// newForm makes the form of a type, with values, and what is wrong with them.
+func newForm(typ, name, version string, all values, wrong []credstore.Problem) *form {
+	f := &form{Type: typ, TypeText: kinds[typ].Text, Name: name, Version: version, Cancel: "./"}
+	if name != "" {
+		f.Cancel = link("artifact", name)
+	}
+	b := &formBuilder{form: f, values: all, wrong: map[string]string{}}
+	for _, p := range wrong {
+		b.wrong[p.At] = capital(p.What)
+	}
+	groups := map[string]int{}
+	for _, a := range credstore.Attributes(typ) {
+		of := aboutOf(typ, a.Name)
+		at, known := groups[of.Group]
+		if !known {
+			at = len(f.Groups)
+			groups[of.Group] = at
+			f.Groups = append(f.Groups, group{Name: of.Group, Open: of.Group == ""})
+		}
+		one := b.field(a, of, a.Name)
+		if a.Name == "name" {
+			if one.Required, one.Fixed = true, name != ""; one.Fixed {
+				one.Hint = "It cannot be changed: programs refer to it by this name."
+			}
+		}
+		g := &f.Groups[at]
+		g.Fields = append(g.Fields, one)
+		g.Open = g.Open || one.isFilled()
+	}
+	for _, p := range wrong {
+		label, id := b.labels[p.At], ""
+		if label != "" {
+			id = idOf(p.At)
+		}
+		f.Problems = append(f.Problems, problem{ID: id, Label: cmp.Or(label, p.At), Text: p.What})
+	}
+	return f
+}
+
+type formBuilder struct {
+	form   *form
+	values values
+	wrong  map[string]string // by place
+	labels map[string]string // of the fields that there are, by place
+}
+
+// field makes the field of an attribute, which is at a place.
+func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
+	if b.labels == nil {
+		b.labels = map[string]string{}
+	}
+	b.labels[at] = of.Label
+	f := field{ID: idOf(at), Name: at, Label: of.Label, Hint: of.Hint, Error: b.wrong[at], Value: b.values[at], Kind: "text"}
+	if of.Rows {
+		f.Kind = "area"
+	}
+	switch a.Kind {
+	case credstore.OneWord:
+		f.Kind = "choice"
+		f.Words = []word{{"", "Choose one", f.Value == ""}}
+		if of.Default != "" {
+			f.Words[0].Label = wordLabel(of.Default) + " (default)"
+		}
+		for _, w := range a.Words {
+			f.Words = append(f.Words, word{w, wordLabel(w), f.Value == w})
+		}
+	case credstore.Flag:
+		f.Kind = "flag"
+		f.Checked = cmp.Or(f.Value, strconv.FormatBool(a.Unset)) == "true"
+	case credstore.Number:
+		f.Kind = "number"
+	case credstore.File:
+		f.Kind = "file"
+	case credstore.Texts:
+		f.Kind, f.Rows = "rows", b.textRows(a, at)
+	case credstore.Objects:
+		f.Kind, f.Rows = "rows", b.objectRows(a, at)
+	}
+	if a.Secret {
+		f.Value = ""
+		if a.Kind == credstore.Text {
+			f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
+		}
+	}
+	if a.Name == "keyPairAlias" {
+		f.List = "key-pairs"
+	}
+	if f.Hint != "" {
+		f.Describes = f.ID + "-hint"
+	}
+	if f.Error != "" {
+		f.Describes = strings.TrimSpace(f.Describes + " " + f.ID + "-error")
+	}
+	return f
+}
+
+func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]field) {
+	filled := b.values.count(at)
+	for i := range min(filled+spareRows, max(mostParameters, filled)) {
+		var row []field
+		for _, part := range a.Parts {
+			place := fmt.Sprintf("%s[%d].%s", at, i, part.Name)
+			one := b.field(part, aboutOf(b.form.Type, at+"."+part.Name), place)
+			one.Label = fmt.Sprintf("%s %d", one.Label, i+1)
+			row = append(row, one)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field) {
+	names := b.values.names(at)
+	for i := range len(names) + spareRows {
+		name := field{ID: idOf(fmt.Sprint(at, "-", i, "-name")), Name: fmt.Sprintf("%s[%d].name", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".name").Label, i+1), Kind: "text"}
+		value := field{ID: idOf(fmt.Sprint(at, "-", i, "-value")), Name: fmt.Sprintf("%s[%d].value", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".value").Label, i+1), Kind: "text"}
+		if i < len(names) {
+			place := at + "." + names[i]
+			name.Value, value.Value, value.Error = names[i], b.values[place], b.wrong[place]
+			if value.Error != "" {
+				value.ID = idOf(place)
+				value.Describes = value.ID + "-error"
+				b.labels[place] = names[i]
+			}
+		}
+		rows = append(rows, []field{name, value})
+	}
+	return rows
+}
+
+// isFilled reports whether there is something in a field, or wrong with it.
+func (f field) isFilled() bool {
+	if f.Kind == "rows" {
+		return f.Error != "" || slices.ContainsFunc(f.Rows, func(row []field) bool { return slices.ContainsFunc(row, field.isFilled) })
+	}
+	return f.Error != "" || f.Value != ""
+}
+
+// count returns how many elements a list has.
+func (all values) count(at string) (n int) {
+	for place := range all {
+		if rest, ok := strings.CutPrefix(place, at+"["); ok {
+			number, _, _ := strings.Cut(rest, "]")
+			if i, err := strconv.Atoi(number); err == nil {
+				n = max(n, i+1)
+			}
+		}
+	}
+	return n
+}
+
+// names returns the names in an object of texts, sorted.
+func (all values) names(at string) (names []string) {
+	for place := range all {
+		if name, ok := strings.CutPrefix(place, at+"."); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// posted is what a form has brought: an artifact in its JSON form, with secrets, and its values without them.
+type posted struct {
+	json   []byte
+	values values
+}
+
+// readForm reads the fields of an artifact's type.
+func readForm(r *http.Request, typ string) (posted, error) {
+	p := posted{values: values{}}
+	artifact := map[string]any{"type": typ}
+	for _, a := range credstore.Attributes(typ) {
+		value, err := p.read(r, a)
+		if err != nil {
+			return p, err
+		}
+		if value != nil {
+			artifact[a.Name] = value
+		}
+	}
+	var err error
+	p.json, err = json.Marshal(artifact)
+	return p, err
+}
+
+// read returns the value of an attribute in JSON; nil: it was left out.
+func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
+	switch a.Kind {
+	case credstore.Flag:
+		on := r.PostForm.Get(a.Name) != ""
+		p.values[a.Name] = strconv.FormatBool(on)
+		return on, nil
+	case credstore.File:
+		data, err := postedFile(r, a.Name)
+		if err != nil || len(data) == 0 {
+			return nil, err
+		}
+		return base64.StdEncoding.EncodeToString(data), nil
+	case credstore.Texts:
+		return p.readTexts(r, a), nil
+	case credstore.Objects:
+		return p.readObjects(r, a), nil
+	}
+	text := p.text(r, a, a.Name, a.Name)
+	if text == "" {
+		return nil, nil
+	}
+	if n, err := strconv.Atoi(text); a.Kind == credstore.Number && err == nil {
+		return n, nil
+	}
+	return text, nil
+}
+
+// text returns the text of an input, and keeps it under its place if it is no secret.
+func (p *posted) text(r *http.Request, a credstore.Attribute, input, place string) string {
+	text := strings.ReplaceAll(r.PostForm.Get(input), "\r\n", "\n")
+	if a.Secret {
+		return text
+	}
+	text = strings.TrimSpace(text)
+	if text != "" {
+		p.values[place] = text
+	}
+	return text
+}
+
+func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
+	texts := map[string]string{}
+	for i := range mostParameters {
+		name := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].name", a.Name, i)))
+		value := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].value", a.Name, i)))
+		if name != "" || value != "" {
+			texts[name] = value
+			p.values[a.Name+"."+name] = value
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return texts
+}
+
+func (p *posted) readObjects(r *http.Request, a credstore.Attribute) any {
+	var objects []any
+	for i := range mostParameters {
+		object := map[string]any{}
+		filled := false
+		for _, part := range a.Parts {
+			input := fmt.Sprintf("%s[%d].%s", a.Name, i, part.Name)
+			text := p.text(r, part, input, fmt.Sprintf("%s[%d].%s", a.Name, len(objects), part.Name))
+			if text != "" {
+				object[part.Name] = text
+			}
+			filled = filled || text != "" && part.Kind != credstore.OneWord
+		}
+		if filled {
+			objects = append(objects, object)
+		} else {
+			maps.DeleteFunc(p.values, func(place, _ string) bool {
+				return strings.HasPrefix(place, fmt.Sprintf("%s[%d].", a.Name, len(objects)))
+			})
+		}
+	}
+	if objects == nil {
+		return nil
+	}
+	return objects
+}
+
+// parsePosted reads what was posted, in memory.
+func (v *visit) parsePosted() bool {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, largestForm)
+	err := v.r.ParseForm()
+	if err == nil {
+		err = v.r.ParseMultipartForm(largestForm)
+	}
+	if err == nil || errors.Is(err, http.ErrNotMultipart) {
+		return true
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		v.fail(http.StatusRequestEntityTooLarge, "That is too large", "At most 16 MiB can be sent. Nothing was changed.")
+	} else {
+		v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
+	}
+	return false
+}
+
+// postedFile returns the bytes of a file; nil: none was chosen.
+func postedFile(r *http.Request, name string) ([]byte, error) {
+	f, _, err := r.FormFile(name)
+	if errors.Is(err, http.ErrMissingFile) || errors.Is(err, http.ErrNotMultipart) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}

@@ -1,0 +1,284 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/outgrant/outgrant/credstore"
+)
+
+// rowsOfPage is how many credentials are on one page.
+const rowsOfPage = 50
+
+// query is what of the list is asked for, as its address has it.
+type query struct {
+	Search, Status, Type string // "": all
+	Sort                 string // a key of columns, with a - before it for the other way round
+	Page                 int    // from 1
+}
+
+// attention is the status of all that somebody should look at.
+const attention = "attention"
+
+func readQuery(values url.Values) query {
+	q := query{Search: strings.TrimSpace(values.Get("q")), Status: values.Get("status"), Type: values.Get("type"), Sort: values.Get("sort")}
+	q.Page, _ = strconv.Atoi(values.Get("page"))
+	q.Page = max(q.Page, 1)
+	if columns[strings.TrimPrefix(q.Sort, "-")] == nil {
+		q.Sort = "status"
+	}
+	return q
+}
+
+// link is the address of the list with another query.
+func (q query) link() string {
+	values := url.Values{}
+	set := func(name, value, byDefault string) {
+		if value != byDefault {
+			values.Set(name, value)
+		}
+	}
+	set("q", q.Search, "")
+	set("status", q.Status, "")
+	set("type", q.Type, "")
+	set("sort", q.Sort, "status")
+	set("page", strconv.Itoa(q.Page), "1")
+	return "./?" + values.Encode()
+}
+
+func (q query) matches(i *credstore.Info) bool {
+	switch {
+	case q.Type != "" && i.Type != q.Type:
+		return false
+	case q.Status == attention:
+		return needsAttention(i) && q.finds(i)
+	case q.Status != "" && i.Status != q.Status:
+		return false
+	}
+	return q.finds(i)
+}
+
+func (q query) finds(i *credstore.Info) bool {
+	if q.Search == "" {
+		return true
+	}
+	want := strings.ToLower(q.Search)
+	return slices.ContainsFunc([]string{i.Name, i.Description, i.TokenServiceURL, i.User, i.ClientID}, func(text string) bool {
+		return strings.Contains(strings.ToLower(text), want)
+	})
+}
+
+// needsAttention reports whether somebody has to act, now or soon.
+func needsAttention(i *credstore.Info) bool { return i.Status != credstore.Deployed || i.Reason != "" }
+
+// columns are what the list is sorted by.
+var columns = map[string]func(a, b *credstore.Info) int{
+	"name":   func(a, b *credstore.Info) int { return 0 }, // what is equal is sorted by name
+	"status": func(a, b *credstore.Info) int { return urgency(a) - urgency(b) },
+	"service": func(a, b *credstore.Info) int {
+		return strings.Compare(hostOf(a.TokenServiceURL), hostOf(b.TokenServiceURL))
+	},
+	"deployed": func(a, b *credstore.Info) int { return b.DeployedOn.Compare(a.DeployedOn) },
+	"token":    func(a, b *credstore.Info) int { return soonest(a.TokenExpires, b.TokenExpires) },
+	"refresh":  func(a, b *credstore.Info) int { return soonest(a.ExpiresOn, b.ExpiresOn) },
+	"failures": func(a, b *credstore.Info) int { return failures(b) - failures(a) },
+}
+
+func urgency(i *credstore.Info) int {
+	switch {
+	case i.Status == credstore.Error:
+		return 0
+	case i.Status == credstore.Unauthorized:
+		return 1
+	case i.Reason != "":
+		return 2
+	}
+	return 3
+}
+
+// soonest puts what never ends last.
+func soonest(a, b time.Time) int {
+	if a.IsZero() != b.IsZero() {
+		if a.IsZero() {
+			return 1
+		}
+		return -1
+	}
+	return a.Compare(b)
+}
+
+func failures(i *credstore.Info) (n int) {
+	for _, hour := range i.Failures {
+		n += hour
+	}
+	return n
+}
+
+func (q query) sort(all []*credstore.Info) {
+	column, descending := strings.CutPrefix(q.Sort, "-")
+	compare := columns[column]
+	slices.SortFunc(all, func(a, b *credstore.Info) int {
+		order := cmp.Or(compare(a, b), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
+		if descending {
+			return -order
+		}
+		return order
+	})
+}
+
+// listBody is what the list shows.
+type listBody struct {
+	Query          query
+	Rows           []row
+	Found, All     int
+	Counts         []count
+	Types          []string
+	Headers        []header
+	Pages          int
+	First, Last    int    // of the rows, from 1
+	Previous, Next string // links; "": there is none
+	MayDeploy      bool
+	History        bool // the store keeps it
+}
+
+// count is how many credentials have a status, with the list of them.
+type count struct {
+	Status, Text, Link string
+	N                  int
+	Chosen             bool
+}
+
+// header is a column's head, with the list that is sorted by it.
+type header struct {
+	Text, Link string
+	Sorted     string // ascending, descending or none
+}
+
+// row is a credential in the list.
+type row struct {
+	credstore.Info
+	Link, Host    string
+	Badge         badge
+	Short         string // the description
+	Reason        string
+	Token, Grant  life
+	Failed        sparkline
+	AuthorizeLink string // "": there is nothing to authorize, or not for this person
+}
+
+func (v *visit) list() {
+	all, err := v.store.List(v.r.Context())
+	if err != nil {
+		v.failed(err)
+		return
+	}
+	q := readQuery(v.r.URL.Query())
+	b := &listBody{Query: q, Types: credstore.Types(), MayDeploy: v.may(Deploy, "")}
+	var found []*credstore.Info
+	counts := map[string]int{}
+	for i := range all {
+		info := &all[i]
+		if v.opts.Allow != nil && !v.may(View, info.Name) {
+			continue
+		}
+		b.All++
+		counts[info.Status]++
+		if needsAttention(info) {
+			counts[attention]++
+		}
+		if q.matches(info) {
+			found = append(found, info)
+		}
+	}
+	q.sort(found)
+	b.fill(q, found, v)
+	b.count(q, counts)
+	v.show(http.StatusOK, "list", page{Title: v.opts.Title, Live: true, Notice: doneNotice(v.r), Body: b})
+}
+
+// fill shows a page of what was found.
+func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
+	b.Found = len(found)
+	b.Pages = max((len(found)+rowsOfPage-1)/rowsOfPage, 1)
+	q.Page = min(q.Page, b.Pages)
+	b.Query = q
+	from := (q.Page - 1) * rowsOfPage
+	shown := found[from:min(from+rowsOfPage, len(found))]
+	b.First, b.Last = from+1, from+len(shown)
+	now := time.Now()
+	for _, info := range shown {
+		b.Rows = append(b.Rows, v.row(info, now))
+	}
+	other := q
+	if other.Page = q.Page - 1; other.Page > 0 {
+		b.Previous = other.link()
+	}
+	if other.Page = q.Page + 1; other.Page <= b.Pages {
+		b.Next = other.link()
+	}
+	for _, column := range []struct{ key, text string }{
+		{"name", "Name"}, {"status", "Status"}, {"service", "Token service and user"}, {"deployed", "Deployed"},
+		{"token", "Access token"}, {"refresh", "Refresh token or certificate"}, {"failures", "Failures in a day"},
+	} {
+		h := header{Text: column.text, Sorted: "none"}
+		other := q
+		other.Sort, other.Page = column.key, 1
+		switch q.Sort {
+		case column.key:
+			h.Sorted, other.Sort = "ascending", "-"+column.key
+		case "-" + column.key:
+			h.Sorted = "descending"
+		}
+		h.Link = other.link()
+		b.Headers = append(b.Headers, h)
+	}
+}
+
+func (b *listBody) count(q query, counts map[string]int) {
+	add := func(status, text string, n int) {
+		other := q
+		other.Status, other.Page = status, 1
+		b.Counts = append(b.Counts, count{Status: status, Text: text, N: n, Link: other.link(), Chosen: q.Status == status})
+	}
+	add("", "all", b.All)
+	add(attention, "need attention", counts[attention])
+	for _, status := range []string{credstore.Error, credstore.Unauthorized, credstore.Deployed} {
+		add(status, status, counts[status])
+	}
+}
+
+// The longest texts in a row, in characters: whoever deploys can make them longer than a page should be.
+const longestDescription, longestReason = 120, 240
+
+func (v *visit) row(i *credstore.Info, now time.Time) row {
+	r := row{
+		Info: *i, Link: link("artifact", i.Name), Host: hostOf(i.TokenServiceURL), Badge: badgeOf(i), Short: shortened(i.Description, longestDescription),
+		Reason: capital(shortened(i.Reason, longestReason)), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
+	}
+	if i.Status == credstore.Unauthorized && v.may(Authorize, i.Name) {
+		r.AuthorizeLink = link("authorize", i.Name)
+	}
+	return r
+}
+
+func shortened(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return strings.TrimSpace(string([]rune(text)[:most])) + "…"
+}
+
+// hostOf returns where an address leads, without the path.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
