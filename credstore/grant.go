@@ -122,7 +122,7 @@ func (g grantInfo) encode() []byte {
 // readGrantInfo returns the zero value for what is no grantInfo: the record itself will tell.
 func readGrantInfo(info []byte) grantInfo {
 	var g grantInfo
-	if json.Unmarshal(info, &g) != nil {
+	if len(info) == 0 || json.Unmarshal(info, &g) != nil {
 		return grantInfo{}
 	}
 	return g

@@ -127,11 +127,13 @@ func (h *history) due() time.Time {
 
 func readHistoryInfo(info []byte) historyInfo {
 	var i historyInfo
-	if json.Unmarshal(info, &i) != nil {
+	if len(info) == 0 || json.Unmarshal(info, &i) != nil {
 		return historyInfo{}
 	}
 	return i
 }
+
+func (h *history) isEmpty() bool { return len(h.events) == 0 && h.info == historyInfo{} }
 
 func (h *history) merge(more history) {
 	h.info.merge(more.info)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -62,17 +63,27 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credstore: List: %w", err)
 	}
-	all := make([]Info, 0, len(artifacts))
+	all := make([]Info, len(artifacts))
 	now := time.Now()
+	var reading sync.WaitGroup
+	part := max(len(artifacts)/runtime.GOMAXPROCS(0), 100)
+	for from := 0; from < len(artifacts); from += part {
+		reading.Go(func() {
+			for i := from; i < min(from+part, len(artifacts)); i++ {
+				a, grant := artifacts[i], grants[artifacts[i].Name]
+				h := readHistoryInfo(histories[a.Name].Info)
+				h.merge(s.notes.of(s.name(a.Name)).info)
+				all[i] = infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), h, now)
+				s.addPending(&all[i])
+			}
+		})
+	}
+	reading.Wait()
 	pairs := map[string]bool{}
-	for _, a := range artifacts {
-		grant := grants[a.Name]
-		h := readHistoryInfo(histories[a.Name].Info)
-		h.merge(s.notes.of(s.name(a.Name)).info)
-		info := infoFrom(a.Record, cmp.Or(a.err, grant.err), readGrantInfo(grant.Info), h, now)
-		s.addPending(&info)
-		all = append(all, info)
-		pairs[info.Name] = pairs[info.Name] || info.Type == typeKeyPair
+	for _, info := range all {
+		if info.Type == typeKeyPair {
+			pairs[info.Name] = true
+		}
 	}
 	for i := range all {
 		if alias := all[i].KeyPairAlias; alias != "" && !pairs[alias] {

@@ -1,8 +1,11 @@
 package credstore
 
 import (
+	"container/heap"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,14 +29,40 @@ type notes struct {
 	wake    chan struct{}
 	storing keylock.Locks[nameOf]
 
-	mu      sync.Mutex
-	pending map[nameOf]*noted
-	stored  map[nameOf]time.Time // when it was stored last, if that was less than notesPause ago
+	mu    sync.Mutex
+	all   map[nameOf]*noted
+	queue noteQueue
 }
 
+// noted is what was noted of a credential. It is kept for a while after it was stored, so that the next time is not too soon.
 type noted struct {
 	history
-	due time.Time
+	name  nameOf
+	due   time.Time // when it is stored, or if there is nothing to store, forgotten
+	place int       // in the queue
+}
+
+// noteQueue is a heap by due.
+type noteQueue []*noted
+
+func (q noteQueue) Len() int           { return len(q) }
+func (q noteQueue) Less(a, b int) bool { return q[a].due.Before(q[b].due) }
+func (q noteQueue) Swap(a, b int) {
+	q[a], q[b] = q[b], q[a]
+	q[a].place, q[b].place = a, b
+}
+
+func (q *noteQueue) Push(n any) {
+	n.(*noted).place = len(*q)
+	*q = append(*q, n.(*noted))
+}
+
+func (q *noteQueue) Pop() any {
+	last := len(*q) - 1
+	n := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return n
 }
 
 // keepsNotes reports whether anybody wants to know.
@@ -67,17 +96,16 @@ func (s *notes) add(n nameOf, h history, ofCourse bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	p := s.pending[n]
+	p := s.all[n]
 	if p == nil {
-		p = &noted{due: now}
-		if last, known := s.stored[n]; known && ofCourse {
-			p.due = last.Add(notesPause)
-		}
-		s.pending[n] = p
+		p = &noted{name: n, due: now}
+		s.all[n] = p
+		heap.Push(&s.queue, p)
 	}
 	again := len(p.events) > 0 && len(h.events) > 0 && p.events[len(p.events)-1].isLike(h.events[0])
 	if !ofCourse && !again && p.due.After(now) {
 		p.due = now
+		heap.Fix(&s.queue, p.place)
 	}
 	p.merge(h)
 	select {
@@ -90,30 +118,59 @@ func (s *notes) add(n nameOf, h history, ofCourse bool) {
 func (s *notes) of(n nameOf) history {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.pending[n]; p != nil {
-		return history{p.info, append([]Event(nil), p.events...)}
+	if p := s.all[n]; p != nil {
+		return history{p.info, slices.Clone(p.events)}
 	}
 	return history{}
 }
 
-// next returns a credential whose notes are to be stored now, or when that will be; zero: there are none.
+// next returns a credential whose notes are to be stored now, or else when to ask again; zero: when there is news.
 func (s *notes) next(now time.Time) (n nameOf, due time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for other, p := range s.pending {
-		if due.IsZero() || p.due.Before(due) {
-			n, due = other, p.due
+	for len(s.queue) > 0 {
+		first := s.queue[0]
+		if first.due.After(now) || !first.isEmpty() {
+			return first.name, first.due
 		}
-		if !due.After(now) {
-			break
-		}
-	}
-	for other, last := range s.stored {
-		if now.Sub(last) >= notesPause {
-			delete(s.stored, other)
-		}
+		heap.Pop(&s.queue)
+		delete(s.all, first.name)
 	}
 	return n, due
+}
+
+// take takes what is to be stored of a credential.
+func (s *notes) take(n nameOf) history {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.all[n]
+	if p == nil {
+		return history{}
+	}
+	h := p.history
+	p.history = history{}
+	return h
+}
+
+// taken notes that what was taken is stored, or gives it back.
+func (s *notes) taken(n nameOf, h history, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.all[n]
+	if p == nil {
+		p = &noted{name: n}
+		s.all[n] = p
+		heap.Push(&s.queue, p)
+	}
+	urgent := !p.isEmpty() && !p.due.After(time.Now())
+	switch {
+	case err != nil:
+		h.merge(p.history)
+		p.history, p.due = h, time.Now().Add(notesAgain)
+	case !urgent: // else it came meanwhile
+		p.due = time.Now().Add(notesPause)
+	}
+	heap.Fix(&s.queue, p.place)
 }
 
 // storeNotes stores what was noted of a credential. If that fails, it is kept.
@@ -122,28 +179,14 @@ func (c *core) storeNotes(ctx context.Context, n nameOf) error {
 		return err
 	}
 	defer c.notes.storing.Unlock(n)
-	s := &c.notes
-	s.mu.Lock()
-	p := s.pending[n]
-	delete(s.pending, n)
-	s.mu.Unlock()
-	if p == nil {
+	h := c.notes.take(n)
+	if h.isEmpty() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, notesTimeout)
 	defer cancel()
-	err := c.storeHistory(ctx, n, p.history)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.stored[n] = time.Now()
-		return nil
-	}
-	if newer := s.pending[n]; newer != nil {
-		p.merge(newer.history)
-	}
-	p.due = time.Now().Add(notesAgain)
-	s.pending[n] = p
+	err := c.storeHistory(ctx, n, h)
+	c.notes.taken(n, h, err)
 	return err
 }
 
@@ -173,10 +216,7 @@ func (c *core) storeLastNotes() {
 	ctx, cancel := context.WithTimeout(context.Background(), notesTimeout)
 	defer cancel()
 	c.notes.mu.Lock()
-	var left []nameOf
-	for n := range c.notes.pending {
-		left = append(left, n)
-	}
+	left := slices.Collect(maps.Keys(c.notes.all))
 	c.notes.mu.Unlock()
 	for _, n := range left {
 		_ = c.storeNotes(ctx, n) // there is nobody left to tell

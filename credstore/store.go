@@ -95,7 +95,7 @@ func Open(drv driver.Store, opts *Options) (*Store, error) {
 	if listener, ok := drv.(driver.Listener); ok {
 		c.listen(listener)
 	}
-	c.notes = notes{wake: make(chan struct{}, 1), pending: map[nameOf]*noted{}, stored: map[nameOf]time.Time{}}
+	c.notes = notes{wake: make(chan struct{}, 1), all: map[nameOf]*noted{}}
 	if o.History {
 		c.running.Go(c.keepNotes)
 	}

@@ -6,7 +6,8 @@
 //
 // What it costs: a write waits for the disk twice, or five times if the record is due at another time than before; on a
 // solid-state disk that takes one to five milliseconds. A read opens one file, in 30 microseconds. 10,000 records are
-// listed in a quarter of a second, and what is due is found by an index. A process that is stopped in the middle of a
+// listed in a sixth of a second the first time and, as what has not changed is remembered, in a twentieth from then on; what is
+// due is found by an index. A process that is stopped in the middle of a
 // write keeps others from writing one record in 256 until it goes on or is killed; who waits leaves with its context.
 //
 // The folder must be on a disk of this machine. On a network file system, locks may not hold between machines, and then a
@@ -54,6 +55,7 @@ type Store struct {
 	shards keylock.Locks[string]     // in this process, before the lock between processes
 	locks  keylock.Locks[driver.Key] // likewise, for Lock
 	synced sync.Map                  // folders that will be there after a power cut
+	lists  sync.Map                  // what lists have read of each folder: map[string]listed by file, which is not changed
 
 	closed atomic.Bool
 	mu     sync.Mutex

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
-	"path"
 
 	"github.com/outgrant/outgrant/credstore/driver"
 )
@@ -32,14 +30,14 @@ func (s *Store) read(at place, known driver.Key, sealed bool) (driver.Record, er
 		return s.unread(at, known, err)
 	}
 	defer f.Close()
-	return s.readFile(f, at, known, sealed)
-}
-
-func (s *Store) readFile(f *os.File, at place, known driver.Key, sealed bool) (driver.Record, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return s.unread(at, known, err)
 	}
+	return s.readFile(f, info, at, known, sealed)
+}
+
+func (s *Store) readFile(f *os.File, info fs.FileInfo, at place, known driver.Key, sealed bool) (driver.Record, error) {
 	if !info.Mode().IsRegular() {
 		return s.unread(at, known, damage("it is not a file"))
 	}
@@ -70,57 +68,6 @@ func (s *Store) unread(at place, known driver.Key, err error) (driver.Record, er
 		err = fmt.Errorf("filestore: cannot read %s in %s: %w%s", what, s.dir, err, advice(err))
 	}
 	return driver.Record{Key: known}, err
-}
-
-// List is that of [driver.Store]. Files that cannot be records are passed over.
-func (s *Store) List(ctx context.Context, tenant, kind string) iter.Seq2[driver.Record, error] {
-	return func(yield func(driver.Record, error) bool) {
-		known := driver.Key{Tenant: tenant, Kind: kind}
-		if err := s.ready(ctx, driver.Key{Tenant: tenant, Kind: kind, Name: "any"}); err != nil {
-			yield(driver.Record{}, err)
-			return
-		}
-		folder, err := s.root.OpenRoot(path.Join(recordsDir, folderOf(tenant, kind)))
-		if errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		if err != nil {
-			yield(driver.Record{}, fmt.Errorf("filestore: cannot list the records of kind %q, tenant %q: %w%s", kind, tenant, err, advice(err)))
-			return
-		}
-		defer folder.Close()
-		names, err := namesIn(folder, ".")
-		if err != nil {
-			yield(driver.Record{}, fmt.Errorf("filestore: cannot list the records of kind %q, tenant %q: %w", kind, tenant, err))
-			return
-		}
-		for _, name := range names {
-			if err := ctx.Err(); err != nil {
-				yield(driver.Record{}, fmt.Errorf("filestore: listing the records of kind %q: %w", kind, err))
-				return
-			}
-			if !isFileName(name) {
-				continue
-			}
-			r, err := s.readIn(folder, place{folderOf(tenant, kind), name}, known)
-			if errors.Is(err, driver.ErrNotFound) { // deleted meanwhile
-				continue
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
-}
-
-// readIn is read, without Sealed, of a file in a folder that is open.
-func (s *Store) readIn(folder *os.Root, at place, known driver.Key) (driver.Record, error) {
-	f, err := folder.Open(at.file)
-	if err != nil {
-		return s.unread(at, known, err)
-	}
-	defer f.Close()
-	return s.readFile(f, at, known, false)
 }
 
 // namesIn returns the names of the files in a folder, in no order.
