@@ -16,8 +16,9 @@
 // # What is where
 //
 // [Store.Deploy] takes an [Artifact]; [Store.TokenSource], [Store.UserSource], [Store.Client] and [Store.SecureParameter]
-// give what it is good for; [Store.List] tells how all are doing. An authorization code is authorized in the browser by
-// [Store.AuthorizeHandler] and [Store.CallbackHandler], and kept alive by [Store.Run].
+// give what it is good for; [Store.List] tells how all are doing, [Store.History] what has happened to one, and [Store.Try]
+// whether it works. An authorization code is authorized in the browser by [Store.AuthorizeHandler] and [Store.CallbackHandler],
+// and kept alive by [Store.Run]. Package credstore/console is a web page for all of that.
 //
 // [OpenDir] is the embedded default: a folder of encrypted files that several processes of one user may share. [Open] takes
 // any other backend ([driver.Store]) and a [Keeper] for its key, such as a key management service.

@@ -69,7 +69,7 @@ func (v *visit) showArtifact(n *notice) {
 		v.failed(err)
 		return
 	}
-	info.Reason = capital(info.Reason)
+	info.Reason = said(info.Reason)
 	now := time.Now()
 	b := &artifactBody{
 		Info: info, Kind: kindOf(info.Type), KindText: kinds[info.Type].Text, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now),
@@ -82,7 +82,7 @@ func (v *visit) showArtifact(n *notice) {
 		if title == "" {
 			title = capital(e.What)
 		}
-		e.Reason = capital(e.Reason)
+		e.Reason = said(e.Reason)
 		shown := event{Title: title, Event: e}
 		if e.Failed {
 			shown.Class = "bad"

@@ -1,9 +1,13 @@
 package console_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -182,4 +186,36 @@ func TestTryForAUser(t *testing.T) {
 	page := b.get("artifact?name=SF_TASKS").has("Test for a user")
 	page.send(map[string]any{"user": "alice"}).requireStatus(http.StatusOK).has("No token came")
 	page.send(map[string]any{"user": " "}).requireStatus(http.StatusOK).has("No token came", "user")
+}
+
+// TestAnAttemptThatTakesTooLong has a person come back from the provider after eleven minutes.
+func TestAnAttemptThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := credstore.OpenMemory()
+		defer store.Close()
+		require.NoError(t, store.Deploy(t.Context(), credstore.AuthorizationCode{Name: "MAILBOX", AuthorizationURL: "https://idp.example/authorize",
+			TokenServiceURL: "https://idp.example/token", ClientID: "x", ClientSecret: secret, RedirectURL: "http://127.0.0.1/callback"}))
+		h := console.New(store, nil)
+		open := func(address string, cookies []*http.Cookie) *http.Response {
+			r := httptest.NewRequest(http.MethodGet, address, nil)
+			r.RemoteAddr = "127.0.0.1:4711"
+			for _, c := range cookies {
+				r.AddCookie(c)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Result()
+		}
+		sent := open("http://127.0.0.1/authorize?name=MAILBOX", nil)
+		require.Equal(t, http.StatusSeeOther, sent.StatusCode)
+		to, err := sent.Location()
+		require.NoError(t, err)
+		time.Sleep(11 * time.Minute)
+		back := open("http://127.0.0.1/callback?code=x&state="+to.Query().Get("state"), sent.Cookies())
+		require.Equal(t, http.StatusGone, back.StatusCode)
+		text, err := io.ReadAll(back.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "That took too long")
+		require.Contains(t, string(text), "artifact?name=MAILBOX")
+	})
 }

@@ -35,11 +35,16 @@ func (v *visit) edit() {
 		return
 	}
 	a, err := v.store.Artifact(v.r.Context(), v.name)
-	if err != nil {
+	switch {
+	case err == nil:
+		v.showForm(http.StatusOK, newForm(a.Type(), v.name, info.Version, valuesOf(a), nil))
+	case errors.Is(err, credstore.ErrUnreadable) && slices.Contains(credstore.Types(), info.Type):
+		f := newForm(info.Type, v.name, info.Version, values{"name": v.name, "description": info.Description}, nil)
+		f.Warning = "What is deployed cannot be read. Enter all of it again, and deploy it in its place."
+		v.showForm(http.StatusOK, f)
+	default:
 		v.failed(err)
-		return
 	}
-	v.showForm(http.StatusOK, newForm(a.Type(), v.name, info.Version, valuesOf(a), nil))
 }
 
 func (v *visit) showForm(status int, f *form) {

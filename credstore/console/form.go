@@ -32,6 +32,7 @@ type form struct {
 	Version        string // of what is deployed, as the person has seen it; "": nothing
 	Groups         []group
 	Problems       []problem // all that is wrong
+	Warning        string    // what else there is to know; "": nothing
 	Conflict       string    // what somebody else has done meanwhile; "": nothing
 	KeyPairs       []string  // whose names may be an alias
 	Cancel         string    // the page to go back to
@@ -144,6 +145,9 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.Flag:
 		f.Kind = "flag"
 		f.Checked = cmp.Or(f.Value, strconv.FormatBool(a.Unset)) == "true"
+		if f.Checked == a.Unset {
+			f.Value = "" // it is as if it was left out
+		}
 	case credstore.Number:
 		f.Kind = "number"
 	case credstore.File:

@@ -259,7 +259,7 @@ const longestDescription, longestReason = 120, 240
 func (v *visit) row(i *credstore.Info, now time.Time) row {
 	r := row{
 		Info: *i, Link: link("artifact", i.Name), Host: hostOf(i.TokenServiceURL), Badge: badgeOf(i), Short: shortened(i.Description, longestDescription),
-		Reason: capital(shortened(i.Reason, longestReason)), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
+		Reason: shortened(said(i.Reason), longestReason), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
 	}
 	if i.Status == credstore.Unauthorized && v.may(Authorize, i.Name) {
 		r.AuthorizeLink = link("authorize", i.Name)

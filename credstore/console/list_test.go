@@ -166,6 +166,22 @@ func TestAStoreThatIsDown(t *testing.T) {
 	edit.send(map[string]any{"clientSecret": secret, "description": "new"}).requireStatus(http.StatusOK)
 }
 
+// TestADamagedCredential has one that cannot be read: it is shown, can be deleted, and deployed again.
+func TestADamagedCredential(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.clientCredentials("S4_ORDERS"), s.clientCredentials("OTHER"))
+	for _, name := range []string{"S4_ORDERS", "OTHER"} {
+		s.damage(t, name)
+	}
+	b := s.browser(t)
+	page := b.get("artifact?name=S4_ORDERS").requireStatus(http.StatusOK).has("S4_ORDERS Error", "cannot be read", "deploy it")
+	page.send(nil).has("No token came")
+	b.get("edit?name=S4_ORDERS").requireStatus(http.StatusOK).has("Enter all of it again").
+		send(map[string]any{"tokenServiceUrl": s.TokenURL(), "clientId": "x", "clientSecret": secret}).requireStatus(http.StatusOK).has("S4_ORDERS Deployed")
+	b.get("delete?name=OTHER").send(nil).requireStatus(http.StatusOK).has("Deleted")
+}
+
 // TestTenants has two tenants, each with pages of its own.
 func TestTenants(t *testing.T) {
 	t.Parallel()
@@ -189,7 +205,7 @@ func TestTenants(t *testing.T) {
 	require.ErrorIs(t, err, credstore.ErrNotFound)
 }
 
-// TestTenThousand holds the first page to its size, with texts as long as they can be, and tells how long it takes.
+// TestTenThousand holds the first page to its size, with texts as long as they can be on it, and tells how long it takes.
 func TestTenThousand(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -197,8 +213,12 @@ func TestTenThousand(t *testing.T) {
 	}
 	s := newSite(t, nil)
 	for i := range 10_000 {
-		s.deploy(t, &credstore.ClientCredentials{Name: strings.Repeat("𝕏", 250) + fmt.Sprintf("%05d", i), Description: strings.Repeat("<é>", 341), TokenServiceURL: "https://" + strings.Repeat("a", 200) + ".example/token",
-			ClientID: strings.Repeat("c", 500), ClientSecret: secret})
+		a := s.clientCredentials(fmt.Sprintf("S4_ORDERS_%05d", i))
+		if i < 100 {
+			a.Name, a.Description = "!"+strings.Repeat("𝕏", 250)+fmt.Sprint(i), strings.Repeat("<é>", 341)
+			a.TokenServiceURL, a.ClientID = "https://"+strings.Repeat("a", 200)+".example/token", strings.Repeat("c", 500)
+		}
+		s.deploy(t, a)
 	}
 	h := console.New(s.store, nil)
 	fastest := time.Hour
@@ -211,6 +231,7 @@ func TestTenThousand(t *testing.T) {
 		fastest = min(fastest, time.Since(began))
 		require.Equal(t, http.StatusOK, w.Code)
 		require.Less(t, w.Body.Len(), 300<<10)
+		require.Contains(t, w.Body.String(), "𝕏𝕏𝕏", "the long ones are on it")
 	}
 	t.Logf("%s for the first page of 10,000", fastest)
 }

@@ -139,9 +139,14 @@ func times(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// farAway is from how long on a date says more than a span.
+const farAway = 365 * 24 * time.Hour
+
 // ago tells when something was, or will be.
 func ago(t, now time.Time) string {
 	switch d := t.Sub(now); {
+	case d.Abs() > farAway:
+		return "on " + t.UTC().Format("2006-01-02")
 	case d >= 0:
 		return "in " + span(d)
 	case d > -2*time.Second:

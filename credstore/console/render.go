@@ -130,8 +130,12 @@ func (v *visit) fail(status int, title, text string) {
 
 // failed shows what went wrong with the store.
 func (v *visit) failed(err error) {
-	if errors.Is(err, credstore.ErrNotFound) {
+	switch {
+	case errors.Is(err, credstore.ErrNotFound):
 		v.fail(http.StatusNotFound, "There is no such credential", "It may have been deleted meanwhile.")
+		return
+	case errors.Is(err, credstore.ErrUnreadable):
+		v.fail(http.StatusInternalServerError, "It cannot be read", sentence(err.Error()))
 		return
 	}
 	v.fail(http.StatusServiceUnavailable, "The store does not answer", sentence(err.Error())+" Credentials in use go on as long as their tokens last. Load the page again in a while.")
@@ -146,13 +150,17 @@ func (v *visit) goTo(target string) {
 // link is a page about a credential.
 func link(page, name string) string { return page + "?name=" + url.QueryEscape(name) }
 
-// sentence makes a sentence of an error's text.
-func sentence(text string) string {
+// said is an error's text for people: they know which package they deal with.
+func said(text string) string {
 	for _, prefix := range []string{"credstore: ", "outgrant: ", "authcode: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	text = capital(text)
-	if !strings.HasSuffix(text, ".") {
+	return capital(text)
+}
+
+// sentence makes a sentence of an error's text.
+func sentence(text string) string {
+	if text = said(text); !strings.HasSuffix(text, ".") {
 		text += "."
 	}
 	return text

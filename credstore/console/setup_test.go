@@ -36,9 +36,10 @@ const secret = "S3NTINEL"
 // site is a program with a console, under /credentials/, and a token service.
 type site struct {
 	*oauthtest.Server
-	store *credstore.Store
-	url   string // of the console
-	down  atomic.Bool
+	store   *credstore.Store
+	backend driver.Store
+	url     string // of the console
+	down    atomic.Bool
 
 	mu     sync.Mutex
 	events []string
@@ -87,7 +88,8 @@ func newSite(t testing.TB, opts *console.Options) *site {
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String() + "/credentials/"
 	var err error
-	s.store, err = credstore.Open(backend{memstore.New(), &s.down}, &credstore.Options{
+	s.backend = memstore.New()
+	s.store, err = credstore.Open(backend{s.backend, &s.down}, &credstore.Options{
 		Keeper: noKeeper{}, History: true, RedirectURL: s.url + "callback",
 		Noted: func(_, name string, e credstore.Event) {
 			s.mu.Lock()
@@ -111,6 +113,16 @@ func (s *site) serve(t testing.TB, h http.Handler) {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/"
+}
+
+// damage changes the record of an artifact, as a bad disk does.
+func (s *site) damage(t testing.TB, name string) {
+	t.Helper()
+	r, err := s.backend.Get(t.Context(), driver.Key{Kind: "artifact", Name: name})
+	require.NoError(t, err)
+	r.Sealed[len(r.Sealed)-1] ^= 1
+	_, err = s.backend.Put(t.Context(), r, r.Version)
+	require.NoError(t, err)
 }
 
 // noted returns what has happened since the last time.
@@ -143,7 +155,6 @@ type browser struct {
 	t    testing.TB
 	site *site
 	http *http.Client
-	all  []string // what it was shown
 }
 
 func (s *site) browser(t testing.TB) *browser {

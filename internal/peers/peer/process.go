@@ -45,6 +45,13 @@ func start(tb testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
+// StartProgram starts a program of ours, waits until it has printed what matches, and returns the match's first group. The program is
+// killed at the end of the test.
+func StartProgram(tb testing.TB, ready *regexp.Regexp, program string, args ...string) string {
+	tb.Helper()
+	return start(tb, exec.Command(program, args...)).await(tb, ready, 30*time.Second)[1]
+}
+
 // await waits until the process has printed a text that matches, and returns the match and its groups.
 func (p *process) await(tb testing.TB, text *regexp.Regexp, atMost time.Duration) []string {
 	tb.Helper()
