@@ -90,7 +90,7 @@ func (c *core) cache(n nameOf, b *built, who company) *outgrant.CacheOptions {
 	if who == alone {
 		return &outgrant.CacheOptions{FetchTimeout: c.opts.FetchTimeout}
 	}
-	return &outgrant.CacheOptions{Hooks: c.hooks(n), FetchTimeout: c.opts.FetchTimeout, Wrap: c.share(n, b)}
+	return &outgrant.CacheOptions{Hooks: c.hooks(n, b.artifact.facts().principalPropagation), FetchTimeout: c.opts.FetchTimeout, Wrap: c.share(n, b)}
 }
 
 func (c *core) buildClientCredentials(b *built, a *ClientCredentials, pair *tls.Certificate, cache *outgrant.CacheOptions) error {
@@ -142,7 +142,7 @@ func (c *core) authorizationCode(n nameOf, a *AuthorizationCode, pair *tls.Certi
 		return nil, err
 	}
 	cfg.HTTPClient, cfg.AllowInsecureHTTP = c.opts.HTTPClient, c.opts.AllowInsecureHTTP
-	cfg.Cache = &outgrant.CacheOptions{Hooks: c.hooks(n), FetchTimeout: c.opts.FetchTimeout}
+	cfg.Cache = &outgrant.CacheOptions{Hooks: c.hooks(n, false), FetchTimeout: c.opts.FetchTimeout}
 	cfg.RedirectURL = cmp.Or(cfg.RedirectURL, c.opts.RedirectURL)
 	cfg.Vault = v
 	if may := c.opts.MayAuthorize; may != nil {

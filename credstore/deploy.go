@@ -222,7 +222,7 @@ func (c *core) revoke(ctx context.Context, n nameOf, a *AuthorizationCode, grant
 }
 
 func (s *Store) tell(n nameOf, a artifact, change outgrant.AuthorizationChange, err error) {
-	if hook := s.hooks(n).AuthorizationChanged; hook != nil {
+	if hook := s.hooks(n, false).AuthorizationChanged; hook != nil {
 		of := outgrant.Credential{Name: n.name, Grant: outgrant.AuthorizationCode, TokenURL: a.facts().tokenServiceURL}
 		hook(outgrant.AuthorizationEvent{Credential: of, Change: change, Err: err})
 	}

@@ -188,9 +188,4 @@ func (i *historyInfo) failuresAt(hour int64) (moved [failureHours]int) {
 	return moved
 }
 
-// failing reports whether the last request for a token failed, of what was deployed at a time.
-func (i *historyInfo) failing(deployed time.Time) bool {
-	return i.Failed.After(i.Fetched) && !i.Failed.Before(deployed)
-}
-
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }

@@ -338,3 +338,54 @@ func TestDeployIf(t *testing.T) {
 		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", ""), credstore.ErrNotFound)
 	})
 }
+
+// TestOneUserIsNotAllUsers has the token service refuse one of many users: that is told, and the credential is not in trouble.
+func TestOneUserIsNotAllUsers(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.Deploy(t.Context(), signingPair(t)))
+		require.NoError(t, s.Deploy(t.Context(), &credstore.SAMLBearerAssertion{Name: "SF_TASKS", ClientKey: "key", TokenServiceURL: p.TokenURL(),
+			TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "sf-signing"}))
+		users, err := s.UserSource(t.Context(), "SF_TASKS")
+		require.NoError(t, err)
+		for _, failure := range []struct{ code, status, reason string }{
+			{"invalid_grant", credstore.Deployed, ""},
+			{"unauthorized_client", credstore.Error, "allow this grant for the client"},
+		} {
+			p.Inject(oauthtest.Refuse(failure.code, "no"))
+			_, err = users.ForUser("user of " + failure.code).Token(t.Context())
+			require.ErrorContains(t, err, failure.code)
+			synctest.Wait()
+			info := p.infoOf(t, s, "SF_TASKS")
+			require.Equal(t, failure.status, info.Status, failure.code)
+			require.Contains(t, info.Reason, failure.reason)
+		}
+		require.Equal(t, 2, p.infoOf(t, s, "SF_TASKS").Failures[23])
+		require.Equal(t, []string{"no token", "no token", "deployed"}, told(t, s, "SF_TASKS"))
+		_, err = s.Try(t.Context(), "SF_TASKS", "")
+		require.ErrorIs(t, err, outgrant.ErrUserRequired)
+	})
+}
+
+// TestAnOldFailureIsOver has a credential that was tried before it was authorized.
+func TestAnOldFailureIsOver(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		p.authorized(t, s, "MAILBOX")
+		time.Sleep(time.Second)
+		p.Inject(oauthtest.Status(503))
+		_, err := s.Try(t.Context(), "MAILBOX", "")
+		require.Error(t, err)
+		synctest.Wait()
+		require.Contains(t, p.infoOf(t, s, "MAILBOX").Reason, "503")
+		time.Sleep(time.Second)
+		require.NoError(t, p.consent(t, s, s, "MAILBOX"))
+		require.Empty(t, p.infoOf(t, s, "MAILBOX").Reason)
+
+		require.NoError(t, s.Deploy(t.Context(), p.authorizationCode("CALENDAR")))
+		_, err = s.Try(t.Context(), "CALENDAR", "")
+		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
+		synctest.Wait()
+		require.Zero(t, p.infoOf(t, s, "CALENDAR").Failures)
+	})
+}

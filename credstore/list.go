@@ -225,8 +225,13 @@ func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 // failing adds that the last request for a token failed.
 func (i *Info) failing(past historyInfo) {
+	for _, good := range []time.Time{past.Fetched, i.TokenFetched, i.AuthorizedOn, i.RefreshedOn, i.DeployedOn.Add(-1)} {
+		if !past.Failed.After(good) {
+			return
+		}
+	}
 	switch {
-	case i.Status != Deployed || i.Reason != "" || !past.failing(i.DeployedOn):
+	case i.Status != Deployed || i.Reason != "":
 	case past.Permanent && i.Type != typeAuthorizationCode: // the grant knows better what a refusal means
 		i.Status, i.Reason = Error, fmt.Sprintf("%s (%s)", past.Failure, day(past.Failed))
 	default:

@@ -223,8 +223,8 @@ func (c *core) storeLastNotes() {
 	}
 }
 
-// hooks returns the hooks of a credential: those of the options, and notes.
-func (c *core) hooks(n nameOf) *outgrant.Hooks {
+// hooks returns the hooks of a credential: those of the options, and notes. forUsers says that it acts for the user of each call.
+func (c *core) hooks(n nameOf, forUsers bool) *outgrant.Hooks {
 	if !c.keepsNotes() {
 		return c.opts.Hooks
 	}
@@ -234,7 +234,7 @@ func (c *core) hooks(n nameOf) *outgrant.Hooks {
 		if user.FetchDone != nil {
 			user.FetchDone(e)
 		}
-		c.noteFetch(n, e)
+		c.noteFetch(n, e, forUsers)
 	}
 	own.Invalidated = func(e outgrant.InvalidateEvent) {
 		if user.Invalidated != nil {
@@ -251,13 +251,13 @@ func (c *core) hooks(n nameOf) *outgrant.Hooks {
 	return &own
 }
 
-func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent) {
+func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent, forUsers bool) {
 	fetched := Event{What: EventFetched}
 	switch {
 	case errors.Is(e.Err, outgrant.ErrNotAuthorized):
 		return // the status says so
 	case e.Err != nil:
-		c.note(n, Event{What: EventFailed, Failed: true, Reason: causeOf(e.Err)}, failedBy(e.Err))
+		c.note(n, Event{What: EventFailed, Failed: true, Reason: causeOf(e.Err)}, failedBy(e.Err, forUsers))
 		return
 	case e.Grant == outgrant.AuthorizationCode, e.SameToken: // it may be another process's; what was refreshed is told of itself
 		fetched = Event{}
@@ -265,12 +265,15 @@ func (c *core) noteFetch(n nameOf, e outgrant.FetchEvent) {
 	c.note(n, fetched, fetchedUntil(e.Expiry))
 }
 
-func failedBy(err error) func(*historyInfo) {
+// failedBy is what lists show of a failure. One of many users whom the token service refuses is no trouble of the credential.
+func failedBy(err error, forUsers bool) func(*historyInfo) {
 	return func(i *historyInfo) {
 		now := time.Now().UTC().Round(0)
-		i.Failed, i.Failure, i.Permanent = now, display.Line(causeOf(err), longestReason), isPermanent(err)
 		i.Hour = hourOf(now)
 		i.Failures[failureHours-1] = 1
+		if permanent := isPermanent(err); !permanent || !forUsers || isOfClient(err) {
+			i.Failed, i.Failure, i.Permanent = now, display.Line(causeOf(err), longestReason), permanent
+		}
 	}
 }
 
@@ -294,6 +297,12 @@ func causeOf(err error) string {
 func isPermanent(err error) bool {
 	te, ok := errors.AsType[*outgrant.TokenError](err)
 	return ok && !te.Temporary()
+}
+
+// isOfClient reports whether a refusal is of the client, whoever it acts for (RFC 6749 5.2).
+func isOfClient(err error) bool {
+	te, ok := errors.AsType[*outgrant.TokenError](err)
+	return ok && slices.Contains([]string{"invalid_client", "unauthorized_client", "unsupported_grant_type"}, te.Code)
 }
 
 func (c *core) noteAuthorization(n nameOf, e outgrant.AuthorizationEvent) {

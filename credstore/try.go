@@ -23,7 +23,11 @@ func (s *Store) Try(ctx context.Context, name, user string) (*outgrant.Token, er
 	if err != nil {
 		if te, ok := errors.AsType[*outgrant.TokenError](err); ok && ctx.Err() == nil { // else nobody was asked
 			tried.Failed, tried.Reason = true, causeOf(te)
-			s.note(n, tried, failedBy(te))
+			more := failedBy(te, user != "")
+			if errors.Is(err, outgrant.ErrNotAuthorized) {
+				more = nil // the status says so
+			}
+			s.note(n, tried, more)
 			return nil, err
 		}
 		return nil, n.failure(err)

@@ -228,6 +228,14 @@ func TestMounts(t *testing.T) {
 			require.Equal(t, at+"artifact?name=MAILBOX&done=deployed", p.url.String())
 			p = b.get("authorize?name=MAILBOX").requireStatus(http.StatusOK)
 			require.Equal(t, at+"artifact?name=MAILBOX&done=authorized", p.url.String())
+
+			// Under another name of this machine than the provider sends people back to, they are led to that one first.
+			other := s.authorizationCode("MAILBOX")
+			other.RedirectURL = strings.Replace(at, "127.0.0.1", "localhost", 1) + "callback"
+			s.deploy(t, other)
+			b.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+			require.Equal(t, strings.Replace(at, "127.0.0.1", "localhost", 1)+"authorize?name=MAILBOX", b.get("authorize?name=MAILBOX").header.Get("Location"))
+			b.http.CheckRedirect = nil
 			p = b.get("delete?name=MAILBOX").send(nil).requireStatus(http.StatusOK)
 			require.Equal(t, at+"?done=deleted", p.url.String())
 		})

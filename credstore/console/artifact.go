@@ -65,6 +65,10 @@ func (v *visit) showArtifact(n *notice) {
 		return
 	}
 	info, err := v.store.Info(ctx, v.name)
+	if errors.Is(err, credstore.ErrNotFound) && len(events) > 0 && events[0].What == credstore.EventUndeployed {
+		v.fail(http.StatusNotFound, "There is no such credential", "It was deleted "+by(events[0])+".")
+		return
+	}
 	if err != nil {
 		v.failed(err)
 		return
@@ -104,6 +108,14 @@ func (v *visit) showArtifact(n *notice) {
 		}
 	}
 	v.show(http.StatusOK, "artifact", page{Title: v.name, Live: v.r.Method == http.MethodGet, Notice: n, Body: b})
+}
+
+// by tells who did something, and when.
+func by(e credstore.Event) string {
+	if e.Who == "" {
+		return "at " + exactTime(e.Time)
+	}
+	return "by " + e.Who + " at " + exactTime(e.Time)
 }
 
 // fillRedirect adds where the provider of an authorization code sends people back to.

@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
@@ -18,7 +17,7 @@ func (v *visit) authorize() {
 		v.fail(http.StatusBadRequest, "There is nothing to authorize", "Only authorization codes are authorized by a user.")
 	default:
 		allowed := func(*http.Request, string, string) error { return nil } // this visit was admitted
-		v.store.AuthorizeHandlerFor(allowed).ServeHTTP(v.w, v.whole())
+		v.store.AuthorizeHandlerFor(allowed).ServeHTTP(v.w, v.r)
 	}
 }
 
@@ -36,16 +35,5 @@ func (v *visit) callback() {
 		}
 		title, text, status := authcode.Explain(of, err)
 		v.show(status, "message", page{Title: title, Body: text, Name: name, Detail: sentence(err.Error())})
-	}).ServeHTTP(v.w, v.whole())
-}
-
-// whole is the request with the address that the browser asked for, also where a prefix was stripped.
-func (v *visit) whole() *http.Request {
-	u, err := url.ParseRequestURI(v.r.RequestURI)
-	if err != nil {
-		return v.r
-	}
-	r := v.r.Clone(v.r.Context())
-	r.URL = u
-	return r
+	}).ServeHTTP(v.w, v.r)
 }

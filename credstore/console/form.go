@@ -157,11 +157,8 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.Objects:
 		f.Kind, f.Rows = "rows", b.objectRows(a, at)
 	}
-	if a.Secret {
-		f.Value = ""
-		if a.Kind == credstore.Text {
-			f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
-		}
+	if a.Secret && a.Kind == credstore.Text {
+		f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
 	}
 	if a.Name == "keyPairAlias" {
 		f.List = "key-pairs"

@@ -180,6 +180,7 @@ func TestADamagedCredential(t *testing.T) {
 	b.get("edit?name=S4_ORDERS").requireStatus(http.StatusOK).has("Enter all of it again").
 		send(map[string]any{"tokenServiceUrl": s.TokenURL(), "clientId": "x", "clientSecret": secret}).requireStatus(http.StatusOK).has("S4_ORDERS Deployed")
 	b.get("delete?name=OTHER").send(nil).requireStatus(http.StatusOK).has("Deleted")
+	b.get("artifact?name=OTHER").requireStatus(http.StatusNotFound).has("It was deleted by somebody at this machine at ")
 }
 
 // TestTenants has two tenants, each with pages of its own.

@@ -22,6 +22,13 @@
 
   document.getElementById('problems')?.focus();
 
+  // What was done is told once, and not again when the page is loaded again.
+  const here = new URL(location.href);
+  if (here.searchParams.has('done')) {
+    here.searchParams.delete('done');
+    history.replaceState(null, '', here);
+  }
+
   if (!live) return;
 
   const state = document.createElement('span');
