@@ -18,6 +18,9 @@ const (
 	sharePatience = 10 * time.Second
 	// shareTimeout bounds each call of the backend: without it there is a token all the same.
 	shareTimeout = 2 * time.Second
+	// shareHold is how long the others wait until a token is stored that was fetched. Where that takes longer, each fetches its own,
+	// and keeps those who have waited already for leastHold more.
+	shareHold, leastHold = time.Second, 100 * time.Millisecond
 	// shareAttempts is how often a record is written that others write, too.
 	shareAttempts = 3
 )
@@ -92,19 +95,28 @@ func (s *shared) Refresh(ctx context.Context, rejected *outgrant.Token) (*outgra
 	}
 	patience, cancel := context.WithTimeout(ctx, sharePatience)
 	defer cancel()
-	lock, err := s.core.drv.Lock(patience, s.key())
-	if err == nil {
-		defer func() { _ = lock.Unlock() }()
+	unlock, began := func() {}, time.Now()
+	if lock, err := s.core.drv.Lock(patience, s.key()); err == nil {
+		unlock = sync.OnceFunc(func() { _ = lock.Unlock() })
 	}
+	hold := max(shareHold-time.Since(began), leastHold)
 	token, version, _ := s.adopt(ctx, rejected)
 	if token != nil {
+		unlock()
 		return token, nil
 	}
 	token, err = refresh(ctx, s.src, rejected)
-	if err == nil && token != nil {
-		s.keep(ctx, token, version)
+	if err != nil || token == nil {
+		unlock()
+		return token, err
 	}
-	return token, err
+	s.core.running.Go(func() { // nobody here waits for the backend
+		enough := time.AfterFunc(hold, unlock)
+		s.keep(ctx, token, version)
+		enough.Stop()
+		unlock()
+	})
+	return token, nil
 }
 
 // refresh has a source fetch a token, and not the one that was rejected.

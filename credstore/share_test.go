@@ -3,6 +3,7 @@ package credstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -165,6 +166,36 @@ func TestSharedTokenWhoseHolderIsStopped(t *testing.T) {
 		start := time.Now()
 		p.token(t, src)
 		require.LessOrEqual(t, time.Since(start), 11*time.Second)
+	})
+}
+
+// Where the store takes no writes, who fetches a token has it at once, and keeps the others waiting a moment each.
+func TestSharedTokensWhereWritesStall(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		require.NoError(t, p.open(t).Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		sources := p.fleet(t, 8, "S4_ORDERS")
+		p.backend.inject(func(ctx context.Context, op string, k driver.Key) error {
+			if op != "put" || k.Kind != "token" {
+				return nil
+			}
+			return hang(ctx, op, k)
+		})
+		start := time.Now()
+		var waited []time.Duration
+		var mu sync.Mutex
+		var calls sync.WaitGroup
+		for _, src := range sources {
+			calls.Go(func() {
+				p.token(t, src)
+				mu.Lock()
+				defer mu.Unlock()
+				waited = append(waited, time.Since(start))
+			})
+		}
+		calls.Wait()
+		require.Zero(t, slices.Min(waited), "nobody waits for its own write")
+		require.LessOrEqual(t, slices.Max(waited), 2*time.Second)
+		p.backend.inject(nil)
 	})
 }
 
