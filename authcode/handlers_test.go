@@ -109,6 +109,45 @@ func TestHandlersOfManyClients(t *testing.T) {
 	b.open(callback).requirePage(t, http.StatusBadGateway, "there is no credential", `href="/oauth/authorize?name=A"`)
 }
 
+// TestEnded is told of each authorization that has ended, and of no stranger's callback.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	s, clients := two(t)
+	var ended []string
+	h := &authcode.Handlers{
+		ID:           func(r *http.Request) (string, error) { return r.URL.Query().Get("name"), nil },
+		MayAuthorize: func(*http.Request, string) error { return nil },
+		Client:       func(_ context.Context, id string) (*authcode.Client, error) { return clients[id], nil },
+		Ended:        func(_ *http.Request, id string, err error) { ended = append(ended, fmt.Sprint(id, " ", err)) },
+	}
+	s.mux = http.NewServeMux()
+	s.mux.Handle("/oauth/authorize", h.Authorize())
+	s.mux.Handle("/oauth/callback", h.Callback(nil))
+	b := s.browser()
+	b.open(callbackURL+"?state=x&code=y").requirePage(t, http.StatusBadRequest, "No authorization waits here")
+	require.Empty(t, ended)
+	b.open(b.consent(startURL+"?name=A")).requirePage(t, http.StatusOK, "A is authorized")
+	require.Equal(t, []string{"A <nil>"}, ended)
+	s.service.Inject(oauthtest.Deny("access_denied", ""))
+	b.open(b.consent(startURL+"?name=B")).requirePage(t, http.StatusForbidden, "Consent was not given")
+	require.Len(t, ended, 2)
+	require.Contains(t, ended[1], "did not consent")
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	title, text, status := authcode.Explain("MAILBOX", nil)
+	require.Equal(t, "MAILBOX is authorized", title)
+	require.NotEmpty(t, text)
+	require.Equal(t, http.StatusOK, status)
+	_, text, status = authcode.Explain("MAILBOX", fmt.Errorf("somewhere: %w", authcode.ErrExpired))
+	require.Contains(t, text, "MAILBOX was not authorized within ten minutes")
+	require.Equal(t, http.StatusGone, status)
+	title, _, status = authcode.Explain("MAILBOX", errors.New("any"))
+	require.Equal(t, "MAILBOX is not authorized", title)
+	require.Equal(t, http.StatusBadGateway, status)
+}
+
 // TestAttemptsAreShared: one process starts and another takes the callback, once.
 func TestAttemptsAreShared(t *testing.T) {
 	t.Parallel()

@@ -12,13 +12,13 @@ import (
 
 // Event is something that happened to a credential, for people to read. It holds no secret.
 type Event struct {
-	What   string    // EventDeployed or a neighbour of it, or an outgrant.AuthorizationChange
-	Time   time.Time // when; the last time, if it happened several times in a row
-	Since  time.Time // the first of these times
-	Count  int       // how often it happened in a row
-	Who    string    // who did it, as Store.As was told; "": the program, or somebody who was not named
-	Failed bool      // it is bad news
-	Reason string    // why, and what to do; "" where all is said
+	What   string    `json:"what"`             // EventDeployed or a neighbour of it, or an outgrant.AuthorizationChange
+	Time   time.Time `json:"time"`             // when; the last time, if it happened several times in a row
+	Since  time.Time `json:"since"`            // the first of these times
+	Count  int       `json:"count"`            // how often it happened in a row
+	Who    string    `json:"who,omitempty"`    // who did it, as Store.As was told; "": the program, or somebody who was not named
+	Failed bool      `json:"failed,omitempty"` // it is bad news
+	Reason string    `json:"reason,omitempty"` // why, and what to do; "" where all is said
 }
 
 // The words of Event.What, beside those of [outgrant.AuthorizationChange].
@@ -135,9 +135,16 @@ func readHistoryInfo(info []byte) historyInfo {
 
 func (h *history) isEmpty() bool { return len(h.events) == 0 && h.info == historyInfo{} }
 
+// merge adds what has happened elsewhere, or since, in the order of time.
 func (h *history) merge(more history) {
 	h.info.merge(more.info)
-	for _, e := range more.events {
+	if len(more.events) == 0 {
+		return
+	}
+	all := slices.Concat(h.events, more.events)
+	slices.SortStableFunc(all, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	h.events = nil
+	for _, e := range all {
 		h.add(e)
 	}
 }

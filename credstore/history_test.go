@@ -193,6 +193,44 @@ func TestHistoryCosts(t *testing.T) {
 	})
 }
 
+// TestHistoryOfFailuresCosts has a token service that is away: that is told at once, and then no oftener than all else.
+func TestHistoryOfFailuresCosts(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory, func(o *credstore.Options) { o.PollInterval = 24 * time.Hour })
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		p.Inject(oauthtest.Lasting(oauthtest.Status(503)))
+		src := sourceOf(t, s, "S4_ORDERS")
+		synctest.Wait()
+		p.backend.count()
+		for began := time.Now(); time.Since(began) < 10*time.Minute; {
+			_, err := src.Token(t.Context())
+			require.Error(t, err)
+			time.Sleep(time.Second)
+		}
+		require.LessOrEqual(t, p.backend.count()["put"], 11)
+		info := p.infoOf(t, s, "S4_ORDERS")
+		require.Greater(t, info.Failures[23], 11)
+		require.Equal(t, []string{fmt.Sprintf("no token x%d", info.Failures[23]), "deployed"}, told(t, s, "S4_ORDERS"))
+	})
+}
+
+// TestHistoryIsInOrder has one process store what is older than what another one has stored.
+func TestHistoryIsInOrder(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{TokenLifetime: 10 * time.Second}, func(t *testing.T, p *place) {
+		one, other := p.open(t, withHistory), p.open(t, withHistory)
+		require.NoError(t, one.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		src := sourceOf(t, one, "S4_ORDERS")
+		p.token(t, src)
+		time.Sleep(11 * time.Second)
+		p.token(t, src) // it is stored later
+		time.Sleep(time.Second)
+		require.NoError(t, other.As("bob").Deploy(t.Context(), p.clientCredentials("S4_ORDERS", func(a *credstore.ClientCredentials) { a.Description = "new" })))
+		synctest.Wait()
+		require.Equal(t, []string{"deployed by bob", "token fetched", "deployed"}, told(t, other, "S4_ORDERS"))
+		require.Equal(t, []string{"deployed by bob", "token fetched x2", "deployed"}, told(t, one, "S4_ORDERS"))
+	})
+}
+
 func TestHistoryIsForgotten(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
 		s := p.open(t, withHistory)

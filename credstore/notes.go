@@ -18,8 +18,8 @@ import (
 const (
 	// notesPause is how often a process stores what is nothing but more of the same, and notesAgain when it tries again.
 	notesPause, notesAgain = time.Minute, 10 * time.Second
-	// notesTimeout bounds the storing of one history, and of all when the store is closed.
-	notesTimeout = 10 * time.Second
+	// notesTimeout bounds the storing of one history, and of all when the store is closed, lastNotesAtOnce at a time.
+	notesTimeout, lastNotesAtOnce = 10 * time.Second, 8
 	// longestReason bounds what is kept of an error, in characters.
 	longestReason = 600
 )
@@ -38,6 +38,7 @@ type notes struct {
 type noted struct {
 	history
 	name  nameOf
+	last  Event     // that was noted
 	due   time.Time // when it is stored, or if there is nothing to store, forgotten
 	place int       // in the queue
 }
@@ -88,11 +89,12 @@ func (c *core) note(n nameOf, e Event, more func(*historyInfo)) {
 	if more != nil {
 		more(&h.info)
 	}
-	c.notes.add(n, h, e.What == EventFetched || e.What == "")
+	c.notes.add(n, e, h)
 }
 
-// add adds to what is to be stored: at once, or where it is a matter of course, when the last time is a while ago.
-func (s *notes) add(n nameOf, h history, ofCourse bool) {
+// add adds an event to what is to be stored: at once, or where it is a matter of course, or more of the same, when the last time
+// is a while ago.
+func (s *notes) add(n nameOf, e Event, h history) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -102,11 +104,11 @@ func (s *notes) add(n nameOf, h history, ofCourse bool) {
 		s.all[n] = p
 		heap.Push(&s.queue, p)
 	}
-	again := len(p.events) > 0 && len(h.events) > 0 && p.events[len(p.events)-1].isLike(h.events[0])
-	if !ofCourse && !again && p.due.After(now) {
+	if e.What != "" && e.What != EventFetched && !e.isLike(p.last) && p.due.After(now) {
 		p.due = now
 		heap.Fix(&s.queue, p.place)
 	}
+	p.last = e
 	p.merge(h)
 	select {
 	case s.wake <- struct{}{}:
@@ -215,12 +217,23 @@ func (c *core) keepNotes() {
 func (c *core) storeLastNotes() {
 	ctx, cancel := context.WithTimeout(context.Background(), notesTimeout)
 	defer cancel()
-	c.notes.mu.Lock()
-	left := slices.Collect(maps.Keys(c.notes.all))
-	c.notes.mu.Unlock()
-	for _, n := range left {
-		_ = c.storeNotes(ctx, n) // there is nobody left to tell
+	left := make(chan nameOf)
+	var storing sync.WaitGroup
+	for range lastNotesAtOnce {
+		storing.Go(func() {
+			for n := range left {
+				_ = c.storeNotes(ctx, n) // there is nobody left to tell
+			}
+		})
 	}
+	c.notes.mu.Lock()
+	names := slices.Collect(maps.Keys(c.notes.all))
+	c.notes.mu.Unlock()
+	for _, n := range names {
+		left <- n
+	}
+	close(left)
+	storing.Wait()
 }
 
 // hooks returns the hooks of a credential: those of the options, and notes. forUsers says that it acts for the user of each call.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,16 +17,15 @@ import (
 // artifactBody is what the page of a credential shows.
 type artifactBody struct {
 	credstore.Info
-	Kind, KindText string
-	Badge          badge
-	Token, Grant   life
-	Failed         sparkline
-	Attributes     []shown
-	Adapters       []string
-	UsedBy         []string // what refers to a key pair
-	Redirect       string   // the redirect URL of an authorization code
-	RedirectHint   string   // what to do where there is none
-	History        []event
+	Badge        badge
+	Token, Grant life
+	Failed       sparkline
+	Attributes   []shown
+	Adapters     []string
+	UsedBy       []string // what refers to a key pair
+	Redirect     string   // the redirect URL of an authorization code
+	RedirectHint string   // what to do where there is none
+	History      []event
 
 	MayEdit, MayDelete, MayAuthorize, MayTry bool
 }
@@ -76,22 +76,10 @@ func (v *visit) showArtifact(n *notice) {
 	info.Reason = said(info.Reason)
 	now := time.Now()
 	b := &artifactBody{
-		Info: info, Kind: kindOf(info.Type), KindText: kinds[info.Type].Text, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now),
-		Failed: sparklineOf(info.Failures, now), Adapters: adaptersFor(info.Type),
+		Info: info, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now), Failed: sparklineOf(info.Failures, now),
+		Adapters: adaptersFor(info.Type), History: eventsShown(events),
 		MayEdit: v.may(Deploy, v.name), MayDelete: v.may(Undeploy, v.name), MayAuthorize: info.Type == code && v.may(Authorize, v.name),
 		MayTry: (info.Type == client || info.Type == saml || info.Type == code) && v.may(Try, v.name),
-	}
-	for _, e := range events {
-		title := eventTitles[e.What]
-		if title == "" {
-			title = capital(e.What)
-		}
-		e.Reason = said(e.Reason)
-		shown := event{Title: title, Event: e}
-		if e.Failed {
-			shown.Class = "bad"
-		}
-		b.History = append(b.History, shown)
 	}
 	a, err := v.store.Artifact(ctx, v.name)
 	if err == nil {
@@ -108,6 +96,18 @@ func (v *visit) showArtifact(n *notice) {
 		}
 	}
 	v.show(http.StatusOK, "artifact", page{Title: v.name, Live: v.r.Method == http.MethodGet, Notice: n, Body: b})
+}
+
+func eventsShown(events []credstore.Event) (all []event) {
+	for _, e := range events {
+		e.Reason = said(e.Reason)
+		one := event{Title: cmp.Or(eventTitles[e.What], capital(e.What)), Event: e}
+		if e.Failed {
+			one.Class = "bad"
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // by tells who did something, and when.

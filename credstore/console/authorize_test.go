@@ -154,7 +154,7 @@ func TestWithoutARedirectURL(t *testing.T) {
 	s.serve(t, console.New(store, nil))
 	page := s.browser(t).get("artifact?name=MAILBOX").requireStatus(http.StatusOK).has("There is none, so it cannot be authorized")
 	require.NotContains(t, page.text, "authorize?name")
-	page.has("the program keeps no history")
+	page.has("History There is none")
 }
 
 func TestTry(t *testing.T) {

@@ -66,7 +66,7 @@ type word struct {
 // problem is something that is wrong, with the id of its field.
 type problem struct{ ID, Label, Text string }
 
-// inputName is the name of the input of a place, and idOf its id.
+// idOf is the id of the input of a place. Its name is the place itself.
 func idOf(at string) string {
 	return "f-" + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -82,7 +82,7 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 	if name != "" {
 		f.Cancel = link("artifact", name)
 	}
-	b := &formBuilder{form: f, values: all, wrong: map[string]string{}}
+	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}}
 	for _, p := range wrong {
 		b.wrong[p.At] = capital(p.What)
 	}
@@ -124,9 +124,6 @@ type formBuilder struct {
 
 // field makes the field of an attribute, which is at a place.
 func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
-	if b.labels == nil {
-		b.labels = map[string]string{}
-	}
 	b.labels[at] = of.Label
 	f := field{ID: idOf(at), Name: at, Label: of.Label, Hint: of.Hint, Error: b.wrong[at], Value: b.values[at], Kind: "text"}
 	if of.Rows {

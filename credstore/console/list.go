@@ -144,7 +144,6 @@ type listBody struct {
 	First, Last    int    // of the rows, from 1
 	Previous, Next string // links; "": there is none
 	MayDeploy      bool
-	History        bool // the store keeps it
 }
 
 // count is how many credentials have a status, with the list of them.

@@ -156,6 +156,13 @@ func ago(t, now time.Time) string {
 	}
 }
 
+// moment is a time as it is shown: as a span from now, and exactly for who wants that.
+type moment struct{ ISO, Exact, Ago string }
+
+func momentOf(t, now time.Time) moment {
+	return moment{t.UTC().Format(time.RFC3339), exactTime(t), ago(t, now)}
+}
+
 // span is a length of time for people, in its largest unit. What is all but a whole one is one.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
