@@ -133,6 +133,7 @@ func TestProblemsBesideTheField(t *testing.T) {
 		require.Contains(t, page.text, `<a href="#`+at+`">`, at)
 		require.Regexp(t, `id="`+at+`"[^>]*aria-invalid="true"`, page.text)
 	}
+	page.has("Name : must not contain / or \\ Client ID : missing Key ID : must not be set")
 	fields := page.fields()
 	require.Equal(t, "kept", fields.Get("description"))
 	require.Equal(t, "client_id", fields.Get("customParameters[0].key"), "empty lines are closed up")

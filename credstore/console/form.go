@@ -2,13 +2,7 @@ package console
 
 import (
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,14 +10,8 @@ import (
 	"github.com/outgrant/outgrant/credstore"
 )
 
-const (
-	// largestForm bounds what is posted: as large as the largest text of artifacts. It is kept in memory, as a file on disk would
-	// hold secrets.
-	largestForm = 17 << 20
-	// mostParameters is how many custom parameters, or attributes of an assertion, a form takes; spareRows how many rows
-	// are empty.
-	mostParameters, spareRows = 100, 3
-)
+// mostRows is how many custom parameters, or attributes of an assertion, a form takes, and spareRows how many rows are empty.
+const mostRows, spareRows = 100, 3
 
 // form is the form of an artifact. It holds no secret: those are sent, and not sent back.
 type form struct {
@@ -105,14 +93,26 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 		g.Fields = append(g.Fields, one)
 		g.Open = g.Open || one.isFilled()
 	}
-	for _, p := range wrong {
-		label, id := b.labels[p.At], ""
-		if label != "" {
-			id = idOf(p.At)
-		}
-		f.Problems = append(f.Problems, problem{ID: id, Label: cmp.Or(label, p.At), Text: p.What})
-	}
+	b.addProblems(wrong)
 	return f
+}
+
+// addProblems adds all that is wrong, in the order of the fields; last, what no field has.
+func (b *formBuilder) addProblems(wrong []credstore.Problem) {
+	place := func(p credstore.Problem) int {
+		if at := slices.Index(b.places, p.At); at >= 0 {
+			return at
+		}
+		return len(b.places)
+	}
+	slices.SortStableFunc(wrong, func(a, b credstore.Problem) int { return place(a) - place(b) })
+	for _, p := range wrong {
+		one := problem{Label: p.At, Text: p.What}
+		if label, known := b.labels[p.At]; known {
+			one.ID, one.Label = idOf(p.At), label
+		}
+		b.form.Problems = append(b.form.Problems, one)
+	}
 }
 
 type formBuilder struct {
@@ -120,11 +120,12 @@ type formBuilder struct {
 	values values
 	wrong  map[string]string // by place
 	labels map[string]string // of the fields that there are, by place
+	places []string          // of the fields, in their order
 }
 
 // field makes the field of an attribute, which is at a place.
 func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
-	b.labels[at] = of.Label
+	b.addPlace(at, of.Label)
 	f := field{ID: idOf(at), Name: at, Label: of.Label, Hint: of.Hint, Error: b.wrong[at], Value: b.values[at], Kind: "text"}
 	if of.Rows {
 		f.Kind = "area"
@@ -169,9 +170,14 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	return f
 }
 
+func (b *formBuilder) addPlace(at, label string) {
+	b.labels[at] = label
+	b.places = append(b.places, at)
+}
+
 func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]field) {
 	filled := b.values.count(at)
-	for i := range min(filled+spareRows, max(mostParameters, filled)) {
+	for i := range min(filled+spareRows, max(mostRows, filled)) {
 		var row []field
 		for _, part := range a.Parts {
 			place := fmt.Sprintf("%s[%d].%s", at, i, part.Name)
@@ -195,7 +201,7 @@ func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field
 			if value.Error != "" {
 				value.ID = idOf(place)
 				value.Describes = value.ID + "-error"
-				b.labels[place] = names[i]
+				b.addPlace(place, names[i])
 			}
 		}
 		rows = append(rows, []field{name, value})
@@ -233,143 +239,4 @@ func (all values) names(at string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// posted is what a form has brought: an artifact in its JSON form, with secrets, and its values without them.
-type posted struct {
-	json   []byte
-	values values
-}
-
-// readForm reads the fields of an artifact's type.
-func readForm(r *http.Request, typ string) (posted, error) {
-	p := posted{values: values{}}
-	artifact := map[string]any{"type": typ}
-	for _, a := range credstore.Attributes(typ) {
-		value, err := p.read(r, a)
-		if err != nil {
-			return p, err
-		}
-		if value != nil {
-			artifact[a.Name] = value
-		}
-	}
-	var err error
-	p.json, err = json.Marshal(artifact)
-	return p, err
-}
-
-// read returns the value of an attribute in JSON; nil: it was left out.
-func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
-	switch a.Kind {
-	case credstore.Flag:
-		on := r.PostForm.Get(a.Name) != ""
-		p.values[a.Name] = strconv.FormatBool(on)
-		return on, nil
-	case credstore.File:
-		data, err := postedFile(r, a.Name)
-		if err != nil || len(data) == 0 {
-			return nil, err
-		}
-		return base64.StdEncoding.EncodeToString(data), nil
-	case credstore.Texts:
-		return p.readTexts(r, a), nil
-	case credstore.Objects:
-		return p.readObjects(r, a), nil
-	}
-	text := p.text(r, a, a.Name, a.Name)
-	if text == "" {
-		return nil, nil
-	}
-	if n, err := strconv.Atoi(text); a.Kind == credstore.Number && err == nil {
-		return n, nil
-	}
-	return text, nil
-}
-
-// text returns the text of an input, and keeps it under its place if it is no secret.
-func (p *posted) text(r *http.Request, a credstore.Attribute, input, place string) string {
-	text := strings.ReplaceAll(r.PostForm.Get(input), "\r\n", "\n")
-	if a.Secret {
-		return text
-	}
-	text = strings.TrimSpace(text)
-	if text != "" {
-		p.values[place] = text
-	}
-	return text
-}
-
-func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
-	texts := map[string]string{}
-	for i := range mostParameters {
-		name := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].name", a.Name, i)))
-		value := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].value", a.Name, i)))
-		if name != "" || value != "" {
-			texts[name] = value
-			p.values[a.Name+"."+name] = value
-		}
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return texts
-}
-
-func (p *posted) readObjects(r *http.Request, a credstore.Attribute) any {
-	var objects []any
-	for i := range mostParameters {
-		object := map[string]any{}
-		filled := false
-		for _, part := range a.Parts {
-			input := fmt.Sprintf("%s[%d].%s", a.Name, i, part.Name)
-			text := p.text(r, part, input, fmt.Sprintf("%s[%d].%s", a.Name, len(objects), part.Name))
-			if text != "" {
-				object[part.Name] = text
-			}
-			filled = filled || text != "" && part.Kind != credstore.OneWord
-		}
-		if filled {
-			objects = append(objects, object)
-		} else {
-			maps.DeleteFunc(p.values, func(place, _ string) bool {
-				return strings.HasPrefix(place, fmt.Sprintf("%s[%d].", a.Name, len(objects)))
-			})
-		}
-	}
-	if objects == nil {
-		return nil
-	}
-	return objects
-}
-
-// parsePosted reads what was posted, in memory.
-func (v *visit) parsePosted() bool {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, largestForm)
-	err := v.r.ParseForm()
-	if err == nil {
-		err = v.r.ParseMultipartForm(largestForm)
-	}
-	if err == nil || errors.Is(err, http.ErrNotMultipart) {
-		return true
-	}
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		v.fail(http.StatusRequestEntityTooLarge, "That is too large", "At most 16 MiB can be sent. Nothing was changed.")
-	} else {
-		v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
-	}
-	return false
-}
-
-// postedFile returns the bytes of a file; nil: none was chosen.
-func postedFile(r *http.Request, name string) ([]byte, error) {
-	f, _, err := r.FormFile(name)
-	if errors.Is(err, http.ErrMissingFile) || errors.Is(err, http.ErrNotMultipart) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
 }

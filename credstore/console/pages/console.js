@@ -62,13 +62,14 @@
     return s && !s.isCollapsed && s.anchorNode?.parentElement?.closest('[data-keep]');
   };
 
+  const excuses = { 401: 'you may have to log in again', 403: 'you may not see it any more', 404: 'it is gone' };
   let running = false;
   const update = async () => {
     if (paused || running || document.hidden || selects()) return;
     running = true;
     try {
-      const answer = await fetch(location.href, { cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(every) });
-      if (!answer.ok) throw new Error(answer.status === 404 ? 'it is gone' : 'the program does not answer as it should');
+      const answer = await fetch(location.href, { cache: 'no-store', redirect: 'manual', signal: AbortSignal.timeout(every) });
+      if (!answer.ok) throw new Error(excuses[answer.type === 'opaqueredirect' ? 401 : answer.status] ?? 'the program does not answer as it should');
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const was = focused();
       for (const part of document.querySelectorAll('[data-keep]')) {
