@@ -91,7 +91,11 @@ func nameOfID(id string) (nameOf, error) {
 
 func partsOf(id string) (n nameOf, who string, err error) {
 	var parts []string
-	if err := json.Unmarshal([]byte(id), &parts); err != nil || len(parts) != 3 {
+	err = json.Unmarshal([]byte(id), &parts)
+	if err == nil && len(parts) == 2 { // it is not known who
+		parts = append(parts, "")
+	}
+	if err != nil || len(parts) != 3 {
 		return nameOf{}, "", errors.New("not the id of a credential")
 	}
 	return nameOf{parts[0], parts[1]}, parts[2], nil
