@@ -135,6 +135,7 @@ var reasons = map[string]string{
 	"the lock was lost":            "its store lost the lock",
 	"the outcome is unknown":       "is unknown (",
 	"no answer in time":            "no answer within",
+	"the call took too long":       "the call ended before the token service answered",
 	"what came cannot be stored":   "the refresh token that came last cannot be stored",
 	"the database cannot be asked": "postgres: cannot",
 }
