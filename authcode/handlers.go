@@ -103,3 +103,13 @@ func AttemptOf(r *http.Request) (id string, c *Client) {
 	}
 	return t.attempt.ID, t.client
 }
+
+// StartOf tells a function that Callback calls where the authorization was started: the path and query of that page, such as
+// /authorize?name=NAME. It is "" if that cannot be told.
+func StartOf(r *http.Request) string {
+	t := takenOf(r)
+	if t == nil {
+		return ""
+	}
+	return t.attempt.Start
+}

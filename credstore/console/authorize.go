@@ -1,7 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
+	"path"
+	"strings"
 
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
@@ -21,19 +24,24 @@ func (v *visit) authorize() {
 	}
 }
 
-// callback takes the browser back from the provider.
+// callback takes the browser back from the provider. It may be the callback of other tenants, too: their pages are where the
+// authorization was started.
 func (v *visit) callback() {
-	v.store.CallbackHandler(func(w http.ResponseWriter, r *http.Request, err error) {
-		_, name := credstore.AttemptOf(r)
+	v.store.CallbackHandler(func(_ http.ResponseWriter, r *http.Request, err error) {
+		tenant, name := credstore.AttemptOf(r)
+		back := ""
+		if name != "" {
+			back = link("artifact", name)
+			if tenant != v.store.TenantID() {
+				start, _, _ := strings.Cut(authcode.StartOf(r), "?")
+				back = path.Join(path.Dir(start), back)
+			}
+		}
 		if err == nil {
-			v.goTo(link("artifact", name) + "&done=authorized")
+			v.goTo(back + "&done=authorized")
 			return
 		}
-		of := name
-		if of == "" {
-			of = "The credential"
-		}
-		title, text, status := authcode.Explain(of, err)
-		v.show(status, "message", page{Title: title, Body: text, Name: name, Detail: sentence(err.Error())})
+		title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)
+		v.show(status, "message", page{Title: title, Body: text, Detail: sentence(err.Error()), Name: name, Back: back})
 	}).ServeHTTP(v.w, v.r)
 }

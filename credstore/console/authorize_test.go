@@ -1,10 +1,12 @@
 package console_test
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +145,34 @@ func TestTwoOperators(t *testing.T) {
 	bob.get(his).requireStatus(http.StatusOK)
 	alice.get(hers).requireStatus(http.StatusOK).has("Authorized by alice", "Authorized by bob")
 	require.Equal(t, []string{"MAILBOX authorized by bob", "MAILBOX authorized by alice"}, s.noted())
+}
+
+// TestOneCallbackForAllTenants has the pages of two tenants, and the callback at one of them.
+func TestOneCallbackForAllTenants(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/tenants/{tenant}/", func(w http.ResponseWriter, r *http.Request) {
+		http.StripPrefix("/tenants", console.New(s.store.Tenant(r.PathValue("tenant")), nil)).ServeHTTP(w, r)
+	})
+	s.serve(t, mux)
+	for _, tenant := range []string{"one", "other"} {
+		mailbox := s.authorizationCode("MAIL & BOX")
+		mailbox.RedirectURL = s.url + "tenants/one/callback"
+		require.NoError(t, s.store.Tenant(tenant).Deploy(t.Context(), mailbox))
+	}
+	b := s.browser(t)
+	for _, tenant := range []string{"one", "other"} {
+		page := b.get("tenants/"+tenant+"/authorize?name=MAIL+%26+BOX").requireStatus(http.StatusOK).has("Tenant "+tenant, "MAIL & BOX Deployed")
+		require.Equal(t, s.url+"tenants/"+tenant+"/artifact?name=MAIL+%26+BOX&done=authorized", page.url.String())
+		s.Inject(oauthtest.Deny("access_denied", ""))
+		page = b.get("tenants/" + tenant + "/authorize?name=MAIL+%26+BOX").requireStatus(http.StatusForbidden)
+		m := regexp.MustCompile(`href="([^"]*)">Back to`).FindStringSubmatch(page.text)
+		require.NotNil(t, m)
+		back, err := page.url.Parse(html.UnescapeString(m[1]))
+		require.NoError(t, err)
+		b.get(back.String()).requireStatus(http.StatusOK).has("Tenant " + tenant)
+	}
 }
 
 func TestWithoutARedirectURL(t *testing.T) {

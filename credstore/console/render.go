@@ -102,7 +102,8 @@ type page struct {
 
 	// Of a message.
 	Detail string // for whoever looks into it
-	Name   string // of the credential to go to, or ""
+	Name   string // of the credential that it is about, or ""
+	Back   string // its page
 }
 
 // notice is what a person is told above all else.
