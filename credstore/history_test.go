@@ -18,9 +18,17 @@ import (
 
 func withHistory(o *credstore.Options) { o.History = true }
 
+// settled is what there is to see of a credential when nothing goes on beside.
+func settled(t testing.TB, p *place, s *credstore.Store, name string) credstore.Info {
+	t.Helper()
+	synctest.Wait()
+	return p.infoOf(t, s, name)
+}
+
 // told returns what a history says, the latest first.
 func told(tb testing.TB, s *credstore.Store, name string) (what []string) {
 	tb.Helper()
+	synctest.Wait() // hooks are called after the callers have their token
 	events, err := s.History(tb.Context(), name)
 	require.NoError(tb, err)
 	for _, e := range events {
@@ -43,15 +51,14 @@ func TestHistoryOfClientCredentials(t *testing.T) {
 		require.Empty(t, told(t, s, "S4_ORDERS"))
 		require.NoError(t, s.As("alice").Deploy(ctx, p.clientCredentials("S4_ORDERS")))
 		require.NoError(t, s.As("bob").Deploy(ctx, p.clientCredentials("S4_ORDERS")), "nothing has changed, and nothing is told")
-		info := p.infoOf(t, s, "S4_ORDERS")
+		info := settled(t, p, s, "S4_ORDERS")
 		require.Equal(t, "alice", info.DeployedBy)
 		require.Zero(t, info.TokenFetched)
 
 		src := sourceOf(t, s, "S4_ORDERS")
 		for range 3 {
 			p.token(t, src)
-			synctest.Wait()
-			info = p.infoOf(t, s, "S4_ORDERS")
+			info = settled(t, p, s, "S4_ORDERS")
 			require.Equal(t, time.Now(), info.TokenFetched.Local(), "also before it is stored")
 			require.True(t, info.TokenExpires.After(time.Now()))
 			time.Sleep(time.Until(info.TokenExpires))
@@ -61,8 +68,7 @@ func TestHistoryOfClientCredentials(t *testing.T) {
 		p.Inject(oauthtest.Status(503))
 		_, err := src.Token(ctx)
 		require.Error(t, err)
-		synctest.Wait()
-		info = p.infoOf(t, s, "S4_ORDERS")
+		info = settled(t, p, s, "S4_ORDERS")
 		require.Equal(t, credstore.Deployed, info.Status, "it passes by itself")
 		require.Contains(t, info.Reason, "503")
 		require.Contains(t, info.Reason, "tried again")
@@ -75,15 +81,14 @@ func TestHistoryOfClientCredentials(t *testing.T) {
 
 		time.Sleep(2 * time.Hour)
 		p.token(t, src)
-		synctest.Wait()
-		info = p.infoOf(t, s, "S4_ORDERS")
+		info = settled(t, p, s, "S4_ORDERS")
 		require.Empty(t, info.Reason)
 		require.Equal(t, 1, info.Failures[21])
 		listed, err := s.List(ctx)
 		require.NoError(t, err)
 		require.Equal(t, []credstore.Info{info}, listed)
 		time.Sleep(30 * time.Hour)
-		require.Zero(t, p.infoOf(t, s, "S4_ORDERS").Failures)
+		require.Zero(t, settled(t, p, s, "S4_ORDERS").Failures)
 
 		require.NoError(t, s.As("carol").Undeploy(ctx, "S4_ORDERS"))
 		require.Equal(t, []string{"undeployed by carol", "token fetched", "no token", "token fetched x3", "deployed by alice"}, told(t, s, "S4_ORDERS"))
@@ -100,14 +105,13 @@ func TestARefusedClientNeedsAttention(t *testing.T) {
 		p.Inject(oauthtest.Refuse("invalid_client", ""))
 		_, err := sourceOf(t, s, "S4_ORDERS").Token(t.Context())
 		require.ErrorContains(t, err, "invalid_client")
-		synctest.Wait()
-		info := p.infoOf(t, s, "S4_ORDERS")
+		info := settled(t, p, s, "S4_ORDERS")
 		require.Equal(t, credstore.Error, info.Status)
 		require.Contains(t, info.Reason, "check client id, secret")
 
 		time.Sleep(time.Second)
 		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
-		info = p.infoOf(t, s, "S4_ORDERS")
+		info = settled(t, p, s, "S4_ORDERS")
 		require.Equal(t, credstore.Deployed, info.Status, "that was another one")
 		require.Empty(t, info.Reason)
 	})
@@ -118,7 +122,7 @@ func TestHistoryOfAnAuthorizationCode(t *testing.T) {
 		s := p.open(t, withHistory)
 		require.NoError(t, s.As("alice").Deploy(t.Context(), p.authorizationCode("MAILBOX")))
 		require.NoError(t, p.consent(t, s.As("bob"), s, "MAILBOX"))
-		info := p.infoOf(t, s, "MAILBOX")
+		info := settled(t, p, s, "MAILBOX")
 		require.Equal(t, time.Now(), info.TokenFetched.Local())
 		require.Equal(t, time.Now(), info.RefreshTokenIssued.Local())
 		require.True(t, info.TokenExpires.After(time.Now()))
@@ -128,7 +132,7 @@ func TestHistoryOfAnAuthorizationCode(t *testing.T) {
 		p.token(t, src)
 		synctest.Wait()
 		require.Equal(t, []string{"refreshed", "authorized by bob", "deployed by alice"}, told(t, s, "MAILBOX"))
-		require.Zero(t, p.infoOf(t, s, "MAILBOX").Failures)
+		require.Zero(t, settled(t, p, s, "MAILBOX").Failures)
 	})
 }
 
@@ -208,7 +212,7 @@ func TestHistoryOfFailuresCosts(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.LessOrEqual(t, p.backend.count()["put"], 11)
-		info := p.infoOf(t, s, "S4_ORDERS")
+		info := settled(t, p, s, "S4_ORDERS")
 		require.Greater(t, info.Failures[23], 11)
 		require.Equal(t, []string{fmt.Sprintf("no token x%d", info.Failures[23]), "deployed"}, told(t, s, "S4_ORDERS"))
 	})
@@ -219,14 +223,15 @@ func TestHistoryIsInOrder(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{TokenLifetime: 10 * time.Second}, func(t *testing.T, p *place) {
 		one, other := p.open(t, withHistory), p.open(t, withHistory)
 		require.NoError(t, one.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		synctest.Wait()
 		src := sourceOf(t, one, "S4_ORDERS")
-		p.token(t, src)
+		p.token(t, src) // which is stored a minute later
 		time.Sleep(11 * time.Second)
-		p.token(t, src) // it is stored later
+		p.token(t, src)
 		time.Sleep(time.Second)
 		require.NoError(t, other.As("bob").Deploy(t.Context(), p.clientCredentials("S4_ORDERS", func(a *credstore.ClientCredentials) { a.Description = "new" })))
 		synctest.Wait()
-		require.Equal(t, []string{"deployed by bob", "token fetched", "deployed"}, told(t, other, "S4_ORDERS"))
+		require.Equal(t, []string{"deployed by bob", "deployed"}, told(t, other, "S4_ORDERS"))
 		require.Equal(t, []string{"deployed by bob", "token fetched x2", "deployed"}, told(t, one, "S4_ORDERS"))
 	})
 }
@@ -281,7 +286,7 @@ func TestADamagedHistoryIsReplaced(t *testing.T) {
 		_, err = p.backend.Put(t.Context(), r, r.Version)
 		require.NoError(t, err)
 		require.Empty(t, told(t, s, "S4_ORDERS"))
-		require.Equal(t, credstore.Deployed, p.infoOf(t, s, "S4_ORDERS").Status)
+		require.Equal(t, credstore.Deployed, settled(t, p, s, "S4_ORDERS").Status)
 		p.token(t, sourceOf(t, s, "S4_ORDERS"))
 		require.Equal(t, []string{"token fetched"}, told(t, s, "S4_ORDERS"))
 	})
@@ -319,8 +324,7 @@ func TestTry(t *testing.T) {
 		p.Inject(oauthtest.Status(503))
 		_, err = s.As("alice").Try(ctx, "S4_ORDERS", "")
 		require.ErrorContains(t, err, "503")
-		synctest.Wait()
-		require.Equal(t, 1, p.infoOf(t, s, "S4_ORDERS").Failures[23])
+		require.Equal(t, 1, settled(t, p, s, "S4_ORDERS").Failures[23])
 		require.Equal(t, []string{"tried by alice", "tried by alice", "token fetched", "deployed"}, told(t, s, "S4_ORDERS"))
 
 		p.authorized(t, s, "MAILBOX")
@@ -351,11 +355,11 @@ func TestDeployIf(t *testing.T) {
 		require.ErrorIs(t, s.DeployIf(ctx, about("one"), "some version"), credstore.ErrChanged, "there is none")
 		require.NoError(t, s.DeployIf(ctx, about("one"), ""))
 		require.ErrorIs(t, s.DeployIf(ctx, about("two"), ""), credstore.ErrChanged, "there is one")
-		one := p.infoOf(t, s, "S4_ORDERS").Version
+		one := settled(t, p, s, "S4_ORDERS").Version
 		require.NoError(t, s.DeployIf(ctx, about("two"), one))
 		require.ErrorIs(t, s.DeployIf(ctx, about("three"), one), credstore.ErrChanged)
 		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", one), credstore.ErrChanged)
-		info := p.infoOf(t, s, "S4_ORDERS")
+		info := settled(t, p, s, "S4_ORDERS")
 		require.Equal(t, "two", info.Description)
 
 		// Of many at once, one wins.
@@ -372,7 +376,7 @@ func TestDeployIf(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, wins)
-		require.NoError(t, s.UndeployIf(ctx, "S4_ORDERS", p.infoOf(t, s, "S4_ORDERS").Version))
+		require.NoError(t, s.UndeployIf(ctx, "S4_ORDERS", settled(t, p, s, "S4_ORDERS").Version))
 		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", ""), credstore.ErrNotFound)
 	})
 }
@@ -393,12 +397,11 @@ func TestOneUserIsNotAllUsers(t *testing.T) {
 			p.Inject(oauthtest.Refuse(failure.code, "no"))
 			_, err = users.ForUser("user of " + failure.code).Token(t.Context())
 			require.ErrorContains(t, err, failure.code)
-			synctest.Wait()
-			info := p.infoOf(t, s, "SF_TASKS")
+			info := settled(t, p, s, "SF_TASKS")
 			require.Equal(t, failure.status, info.Status, failure.code)
 			require.Contains(t, info.Reason, failure.reason)
 		}
-		require.Equal(t, 2, p.infoOf(t, s, "SF_TASKS").Failures[23])
+		require.Equal(t, 2, settled(t, p, s, "SF_TASKS").Failures[23])
 		require.Equal(t, []string{"no token", "no token", "deployed"}, told(t, s, "SF_TASKS"))
 		_, err = s.Try(t.Context(), "SF_TASKS", "")
 		require.ErrorIs(t, err, outgrant.ErrUserRequired)
@@ -414,16 +417,14 @@ func TestAnOldFailureIsOver(t *testing.T) {
 		p.Inject(oauthtest.Status(503))
 		_, err := s.Try(t.Context(), "MAILBOX", "")
 		require.Error(t, err)
-		synctest.Wait()
-		require.Contains(t, p.infoOf(t, s, "MAILBOX").Reason, "503")
+		require.Contains(t, settled(t, p, s, "MAILBOX").Reason, "503")
 		time.Sleep(time.Second)
 		require.NoError(t, p.consent(t, s, s, "MAILBOX"))
-		require.Empty(t, p.infoOf(t, s, "MAILBOX").Reason)
+		require.Empty(t, settled(t, p, s, "MAILBOX").Reason)
 
 		require.NoError(t, s.Deploy(t.Context(), p.authorizationCode("CALENDAR")))
 		_, err = s.Try(t.Context(), "CALENDAR", "")
 		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
-		synctest.Wait()
-		require.Zero(t, p.infoOf(t, s, "CALENDAR").Failures)
+		require.Zero(t, settled(t, p, s, "CALENDAR").Failures)
 	})
 }
