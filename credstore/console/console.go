@@ -128,32 +128,36 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 		route.post(v)
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
+		if route.post != nil {
+			w.Header().Set("Allow", "GET, HEAD, POST")
+		}
 		v.fail(http.StatusMethodNotAllowed, "Wrong request", "This page is opened in a browser, and in no other way.")
 	}
 }
 
 // admit lets a visit begin, if it may. A browser that comes back from a provider may bring no session: there the authorization's
 // own cookie decides.
-func (v *visit) admit(do Action) error {
-	if do == "" {
-		if v.opts.Allow == nil {
-			return authcode.LoopbackOnly(v.r)
-		}
-		return nil
+func (v *visit) admit(do Action) (err error) {
+	switch {
+	case do != "":
+		v.who, err = v.ask(do, v.name)
+	case v.opts.Allow == nil:
+		_, err = atThisMachine(v.r)
 	}
-	who, err := v.ask(do, v.name)
-	v.who, v.store = who, v.Handler.store.As(who)
+	v.store = v.Handler.store.As(v.who)
 	return err
 }
 
-var errLoopbackOnly = errors.New("only people at the machine itself may open this page: the program has not said who else may")
-
 func (v *visit) ask(do Action, name string) (who string, err error) {
-	if v.opts.Allow != nil {
-		return v.opts.Allow(v.r, do, name)
+	if v.opts.Allow == nil {
+		return atThisMachine(v.r)
 	}
-	if authcode.LoopbackOnly(v.r) != nil {
-		return "", errLoopbackOnly
+	return v.opts.Allow(v.r, do, name)
+}
+
+func atThisMachine(r *http.Request) (who string, err error) {
+	if authcode.LoopbackOnly(r) != nil {
+		return "", errors.New("only people at the machine itself may open this page: the program has not said who else may")
 	}
 	return "somebody at this machine", nil
 }

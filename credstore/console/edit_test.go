@@ -152,6 +152,8 @@ func TestProblemsBesideTheField(t *testing.T) {
 	page.send(again).requireStatus(http.StatusOK)
 
 	b.get("new?type=OAuth2+Authorization+Code").send(map[string]any{"name": "CODE", "refreshTokenExpiryDays": "two"}).has("Refresh token expiry in days : not a whole number")
+	b.get("new?type=OAuth2+SAML+Bearer+Assertion").send(map[string]any{"name": "SF", "attributes[0].name": "a", "attributes[0].value": "1", "attributes[2].name": "a", "attributes[2].value": "2"}).
+		has("Attributes : \"a\" comes twice", "Token service URL : missing")
 	for _, reference := range []string{"${env:HOME}", "${file:/etc/passwd}"} {
 		b.get("new?type=Secure+Parameter").send(map[string]any{"name": "P", "secureParameter": reference}).requireStatus(http.StatusUnprocessableEntity).has("a reference")
 	}

@@ -72,7 +72,7 @@ func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
 
 // text returns the text of an input, and keeps it under its place if it is no secret.
 func (p *posted) text(r *http.Request, a credstore.Attribute, input, place string) string {
-	text := strings.ReplaceAll(r.PostForm.Get(input), "\r\n", "\n")
+	text := inputOf(r, input)
 	if a.Secret {
 		return text
 	}
@@ -83,20 +83,44 @@ func (p *posted) text(r *http.Request, a credstore.Attribute, input, place strin
 	return text
 }
 
+// inputOf returns what was entered: as text, and with the ends of lines that it was entered with.
+func inputOf(r *http.Request, name string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(r.PostForm.Get(name), "\r\n", "\n"), "\ufffd")
+}
+
 func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
-	texts := map[string]string{}
+	var all texts
 	for i := range mostRows {
-		name := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].name", a.Name, i)))
-		value := strings.TrimSpace(r.PostForm.Get(fmt.Sprintf("%s[%d].value", a.Name, i)))
+		name := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].name", a.Name, i)))
+		value := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].value", a.Name, i)))
 		if name != "" || value != "" {
-			texts[name] = value
+			all = append(all, [2]string{name, value})
 			p.values[a.Name+"."+name] = value
 		}
 	}
-	if len(texts) == 0 {
+	if all == nil {
 		return nil
 	}
-	return texts
+	return all
+}
+
+// texts are names and values. A name that comes twice does so in JSON, too, and is refused there.
+type texts [][2]string
+
+func (t texts) MarshalJSON() ([]byte, error) {
+	var parts []string
+	for _, pair := range t {
+		name, err := json.Marshal(pair[0])
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(pair[1])
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, string(name)+":"+string(value))
+	}
+	return []byte("{" + strings.Join(parts, ",") + "}"), nil
 }
 
 func (p *posted) readObjects(r *http.Request, a credstore.Attribute) any {
