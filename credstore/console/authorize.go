@@ -42,6 +42,6 @@ func (v *visit) callback() {
 			return
 		}
 		title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)
-		v.show(status, "message", page{Title: title, Body: text, Detail: sentence(err.Error()), Name: name, Back: back})
+		v.show(status, "message", page{Title: title, Body: message{text, sentence(err.Error()), name, back}})
 	}).ServeHTTP(v.w, v.r)
 }

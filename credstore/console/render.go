@@ -99,8 +99,11 @@ type page struct {
 	Notice  *notice
 	Now     time.Time
 	Body    any
+}
 
-	// Of a message.
+// message is what a page says that has nothing else to show.
+type message struct {
+	Text   string
 	Detail string // for whoever looks into it
 	Name   string // of the credential that it is about, or ""
 	Back   string // its page
@@ -126,7 +129,7 @@ func (v *visit) show(status int, name string, p page) {
 
 // fail shows a page that says why there is no other.
 func (v *visit) fail(status int, title, text string) {
-	v.show(status, "message", page{Title: title, Body: text})
+	v.show(status, "message", page{Title: title, Body: message{Text: text}})
 }
 
 // failed shows what went wrong with the store.
