@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"regexp"
 	"unicode"
 	"unicode/utf8"
 
@@ -126,6 +127,20 @@ func aboutOf(typ, name string) about {
 		return known
 	}
 	return about{Label: name, Group: providerGroup} // of a newer version of the store
+}
+
+// memberName is what may be the name of an attribute in JSON, in a text: no word of the language looks like that.
+var memberName = regexp.MustCompile(`\b[a-z]+[A-Z][A-Za-z]*\b`)
+
+// inLabels has a text about attributes of a type say what people see of them.
+func inLabels(typ, text string) string {
+	return memberName.ReplaceAllStringFunc(text, func(name string) string {
+		_, ofType := attributes[typ+"/"+name]
+		if _, known := attributes[name]; known || ofType {
+			return "“" + aboutOf(typ, name).Label + "”"
+		}
+		return wordLabel(name)
+	})
 }
 
 // wordLabels are words of choices, where people know them otherwise.

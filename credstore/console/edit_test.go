@@ -127,7 +127,7 @@ func TestProblemsBesideTheField(t *testing.T) {
 	for at, want := range map[string]string{
 		"f-name":     "Must not contain / or \\",
 		"f-clientId": "Missing",
-		"f-keyId":    "Must not be set with clientAuthentication body",
+		"f-keyId":    "Must not be set with “Client authentication” body",
 	} {
 		require.Contains(t, page.text, `id="`+at+`-error">`+want, at)
 		require.Contains(t, page.text, `<a href="#`+at+`">`, at)

@@ -71,8 +71,9 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 		f.Cancel = link("artifact", name)
 	}
 	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}}
-	for _, p := range wrong {
-		b.wrong[p.At] = capital(p.What)
+	for i := range wrong {
+		wrong[i].What = inLabels(typ, wrong[i].What)
+		b.wrong[wrong[i].At] = capital(wrong[i].What)
 	}
 	groups := map[string]int{}
 	for _, a := range credstore.Attributes(typ) {
