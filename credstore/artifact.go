@@ -112,10 +112,8 @@ func copyOf(a Artifact) (artifact, error) {
 
 // check returns all that is wrong with an artifact, one problem a line: the artifact's name, the member, and what it is.
 func check(a artifact, allowInsecureHTTP bool) error {
-	p := attributeProblems(a)
-	if len(p) == 0 {
-		p.addError(a.grant(allowInsecureHTTP))
-	}
+	var p problems
+	p.addArtifact(a, allowInsecureHTTP)
 	if checkName(a.ArtifactName()) != nil {
 		return p.join("")
 	}

@@ -1,9 +1,6 @@
 package credstore
 
-import (
-	"errors"
-	"slices"
-)
+import "slices"
 
 // Attribute is an attribute of a type of artifact: a member of its JSON form ([ParseArtifacts]), and what may be in it. It is
 // for programs that show artifacts, or let people fill them in.
@@ -66,34 +63,4 @@ func attributesOf(members []member) (all []Attribute) {
 		all = append(all, a)
 	}
 	return all
-}
-
-// Problem is one thing that is wrong with an artifact.
-type Problem struct {
-	In   string // which artifact, such as artifacts[1] "NAME"; "" where there is but one
-	At   string // which member, such as customParameters[0].sendAs; "": the whole
-	What string // what is wrong with it, and what to do; never the value of a secret
-}
-
-// Problems takes an error of [ParseArtifacts], [LoadArtifacts], [ParseServiceKey] or [Store.Deploy] apart; nil: it is not
-// about an artifact's attributes.
-func Problems(err error) (all []Problem) {
-	switch one := err.(type) {
-	case interface{ Unwrap() []error }:
-		for _, err := range one.Unwrap() {
-			all = append(all, Problems(err)...)
-		}
-		return all
-	case placed:
-		return Problems(one.problem)
-	case problem:
-		if inner, ok := one.cause.(problem); ok {
-			return []Problem{{one.at, inner.at, inner.what}}
-		}
-		return []Problem{{"", one.at, one.what}}
-	}
-	if err = errors.Unwrap(err); err != nil {
-		return Problems(err)
-	}
-	return nil
 }

@@ -90,10 +90,7 @@ func readElement(v any, resolve bool) (artifact, problems) {
 	if a == nil {
 		return nil, r.problems
 	}
-	r.problems.merge(attributeProblems(a))
-	if len(r.problems) == 0 {
-		r.problems.addError(a.grant(true))
-	}
+	r.problems.addArtifact(a, true)
 	return a, r.problems
 }
 

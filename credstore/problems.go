@@ -56,6 +56,14 @@ func (p *problems) merge(more problems) {
 	}
 }
 
+// addArtifact adds what is wrong with an artifact. What its grant says is asked for when all else is right.
+func (p *problems) addArtifact(a artifact, allowInsecureHTTP bool) {
+	p.merge(attributeProblems(a))
+	if len(*p) == 0 {
+		p.addError(a.grant(allowInsecureHTTP))
+	}
+}
+
 // need says that a member is missing, if it is; why says what to do, or is "".
 func (p *problems) need(at, value, why string) {
 	if value != "" {
@@ -170,4 +178,34 @@ func choice(words []string) string {
 		return words[0]
 	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// Problem is one thing that is wrong with an artifact.
+type Problem struct {
+	In   string // which artifact, such as artifacts[1] "NAME"; "" where there is but one
+	At   string // which member, such as customParameters[0].sendAs; "": the whole
+	What string // what is wrong with it, and what to do; never the value of a secret
+}
+
+// Problems takes an error of [ParseArtifacts], [LoadArtifacts], [ParseServiceKey] or [Store.Deploy] apart; nil: it is not
+// about an artifact's attributes.
+func Problems(err error) (all []Problem) {
+	switch one := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, err := range one.Unwrap() {
+			all = append(all, Problems(err)...)
+		}
+		return all
+	case placed:
+		return Problems(one.problem)
+	case problem:
+		if inner, ok := one.cause.(problem); ok {
+			return []Problem{{one.at, inner.at, inner.what}}
+		}
+		return []Problem{{"", one.at, one.what}}
+	}
+	if err = errors.Unwrap(err); err != nil {
+		return Problems(err)
+	}
+	return nil
 }

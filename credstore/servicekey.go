@@ -19,9 +19,6 @@ func ParseServiceKey(name string, data []byte, keyPairAlias string) ([]Artifact,
 		wrong.add("name", "%v", err)
 		return nil, wrong.join("service key: ")
 	}
-	if len(data) > maxReferenced {
-		return nil, fmt.Errorf("service key: larger than %d MiB", maxReferenced>>20)
-	}
 	key, err := clientcredentials.ParseServiceKey(data)
 	if err != nil {
 		return nil, err
@@ -52,10 +49,7 @@ func ParseServiceKey(name string, data []byte, keyPairAlias string) ([]Artifact,
 		if err != nil {
 			return nil, err
 		}
-		wrong.merge(attributeProblems(own))
-		if len(wrong) == 0 {
-			wrong.addError(own.grant(true))
-		}
+		wrong.addArtifact(own, true)
 	}
 	if len(wrong) > 0 {
 		return nil, wrong.join("service key: ")

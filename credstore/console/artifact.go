@@ -2,12 +2,8 @@ package console
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -27,6 +23,7 @@ type artifactBody struct {
 	RedirectHint string   // what to do where there is none
 	History      []event
 
+	IsCode, IsParameter, IsKeyPair           bool
 	MayEdit, MayDelete, MayAuthorize, MayTry bool
 }
 
@@ -54,8 +51,6 @@ var eventTitles = map[string]string{
 
 func (v *visit) artifact() { v.showArtifact(doneNotice(v.r)) }
 
-func (v *visit) backToArtifact() { v.goTo(link("artifact", v.name)) }
-
 // showArtifact shows the page of the credential that the visit is about.
 func (v *visit) showArtifact(n *notice) {
 	ctx := v.r.Context()
@@ -78,6 +73,7 @@ func (v *visit) showArtifact(n *notice) {
 	b := &artifactBody{
 		Info: info, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now), Failed: sparklineOf(info.Failures, now),
 		Adapters: adaptersFor(info.Type), History: eventsShown(events),
+		IsCode: info.Type == code, IsParameter: info.Type == parameter, IsKeyPair: info.Type == keyPair,
 		MayEdit: v.may(Deploy, v.name), MayDelete: v.may(Undeploy, v.name), MayAuthorize: info.Type == code && v.may(Authorize, v.name),
 		MayTry: (info.Type == client || info.Type == saml || info.Type == code) && v.may(Try, v.name),
 	}
@@ -89,11 +85,9 @@ func (v *visit) showArtifact(n *notice) {
 		v.failed(err)
 		return
 	}
-	if info.Type == keyPair {
-		if b.UsedBy, err = v.usersOf(v.name); err != nil {
-			v.failed(err)
-			return
-		}
+	if b.UsedBy, err = v.usersOf(&info); err != nil {
+		v.failed(err)
+		return
 	}
 	v.show(http.StatusOK, "artifact", page{Title: v.name, Live: v.r.Method == http.MethodGet, Notice: n, Body: b})
 }
@@ -133,11 +127,14 @@ func (b *artifactBody) fillRedirect(v *visit, a credstore.Artifact) {
 	}
 }
 
-// usersOf returns the credentials that refer to a key pair.
-func (v *visit) usersOf(name string) (users []string, err error) {
+// usersOf returns the credentials that refer to one, if it is a key pair.
+func (v *visit) usersOf(pair *credstore.Info) (users []string, err error) {
+	if pair.Type != keyPair {
+		return nil, nil
+	}
 	all, err := v.store.List(v.r.Context())
 	for _, info := range all {
-		if info.KeyPairAlias == name && v.may(View, info.Name) {
+		if info.KeyPairAlias == pair.Name && v.may(View, info.Name) {
 			users = append(users, info.Name)
 		}
 	}
@@ -158,120 +155,4 @@ func attributesShown(a credstore.Artifact) (all []shown) {
 		}
 	}
 	return all
-}
-
-// values are an artifact's attributes by their places, such as customParameters[0].key, as problems name them.
-type values map[string]string
-
-// valuesOf returns the values of an artifact, without its secrets.
-func valuesOf(a credstore.Artifact) values {
-	all := values{}
-	text, err := credstore.FormatArtifacts([]credstore.Artifact{a})
-	var read []map[string]any
-	if err == nil {
-		err = json.Unmarshal(text, &read)
-	}
-	if err != nil || len(read) != 1 {
-		return all // it has been read from the store, and can be written
-	}
-	for name, value := range read[0] {
-		all.set(name, value)
-	}
-	return all
-}
-
-func (all values) set(at string, value any) {
-	switch value := value.(type) {
-	case string:
-		all[at] = value
-	case bool:
-		all[at] = strconv.FormatBool(value)
-	case float64:
-		all[at] = strconv.FormatFloat(value, 'f', -1, 64)
-	case []any:
-		for i, element := range value {
-			all.set(fmt.Sprintf("%s[%d]", at, i), element)
-		}
-	case map[string]any:
-		for name, one := range value {
-			all.set(at+"."+name, one)
-		}
-	}
-}
-
-// shown returns the value of an attribute in one text.
-func (all values) shown(a credstore.Attribute) string {
-	switch a.Kind {
-	case credstore.OneWord:
-		return wordLabel(all[a.Name])
-	case credstore.Flag:
-		if value, set := all[a.Name]; set {
-			return map[string]string{"true": "Yes", "false": "No"}[value]
-		}
-		return ""
-	case credstore.Texts:
-		var lines []string
-		for _, name := range all.names(a.Name) {
-			lines = append(lines, name+": "+all[a.Name+"."+name])
-		}
-		return strings.Join(lines, "\n")
-	case credstore.Objects:
-		var lines []string
-		for i := 0; ; i++ {
-			at := fmt.Sprintf("%s[%d]", a.Name, i)
-			key, more := all[at+".key"]
-			if !more {
-				return strings.Join(lines, "\n")
-			}
-			place := all[at+".sendAs"]
-			if place == "" {
-				place = "body"
-			}
-			lines = append(lines, key+" ("+place+")")
-		}
-	}
-	return all[a.Name]
-}
-
-// try has a token fetched.
-func (v *visit) try() {
-	if !v.parsePosted() {
-		return
-	}
-	began := time.Now()
-	token, err := v.store.Try(v.r.Context(), v.name, strings.TrimSpace(v.r.PostForm.Get("user")))
-	took := time.Since(began).Round(time.Millisecond)
-	switch {
-	case errors.Is(err, credstore.ErrNotFound):
-		v.failed(err)
-		return
-	case err != nil:
-		v.showArtifact(&notice{Bad: true, Title: "No token came", Text: sentence(err.Error())})
-		return
-	}
-	n := &notice{Title: "A token came", Text: "The credential works. The token is not shown.", Lines: []string{"It took " + took.String() + "."}}
-	if !token.Expiry.IsZero() {
-		n.Lines = append(n.Lines, fmt.Sprintf("It ends %s, at %s.", ago(token.Expiry, time.Now()), exactTime(token.Expiry)))
-	}
-	if len(token.Scopes) > 0 {
-		n.Lines = append(n.Lines, "Its scopes are "+strings.Join(token.Scopes, " "))
-	}
-	if token.User != "" {
-		n.Lines = append(n.Lines, "It is for the user "+token.User)
-	}
-	v.showArtifact(n)
-}
-
-// doneNotices are what a page says after something was done, by the word in its address.
-var doneNotices = map[string]notice{
-	"deployed":   {Title: "Deployed", Text: "Programs use it from now on."},
-	"authorized": {Title: "Authorized", Text: "Tokens come by themselves from now on."},
-	"deleted":    {Title: "Deleted", Text: "Programs that use it fail from now on."},
-}
-
-func doneNotice(r *http.Request) *notice {
-	if n, known := doneNotices[r.URL.Query().Get("done")]; known {
-		return &n
-	}
-	return nil
 }

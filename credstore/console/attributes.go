@@ -8,6 +8,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/adapters"
+	"github.com/outgrant/outgrant/credstore"
 )
 
 // about is what people are told of an attribute.
@@ -98,12 +99,13 @@ var attributes = map[string]about{
 	"pem":      {Label: "Or PEM", Hint: "The private key, not encrypted, and the certificates. " + secretHint, Rows: true},
 }
 
-const (
-	client    = "OAuth2 Client Credentials"
-	saml      = "OAuth2 SAML Bearer Assertion"
-	code      = "OAuth2 Authorization Code"
-	parameter = "Secure Parameter"
-	keyPair   = "Key Pair"
+// The types of artifacts.
+var (
+	client    = credstore.ClientCredentials{}.Type()
+	saml      = credstore.SAMLBearerAssertion{}.Type()
+	code      = credstore.AuthorizationCode{}.Type()
+	parameter = credstore.SecureParameter{}.Type()
+	keyPair   = credstore.KeyPair{}.Type()
 )
 
 // kinds tells of the types of artifacts.

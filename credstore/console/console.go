@@ -118,7 +118,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := v.admit(route.do); err != nil {
-		v.fail(http.StatusForbidden, "You may not do that", sentence(err.Error()))
+		v.refuse(err)
 		return
 	}
 	switch {

@@ -11,7 +11,7 @@ import (
 )
 
 // kindChoice is a type to make a credential of.
-type kindChoice struct{ Type, Short, Text, Link string }
+type kindChoice struct{ Type, Text, Link string }
 
 // create shows the form of a new credential, or the types that there are.
 func (v *visit) create() {
@@ -22,7 +22,7 @@ func (v *visit) create() {
 	}
 	var all []kindChoice
 	for _, typ := range credstore.Types() {
-		all = append(all, kindChoice{typ, kindOf(typ), kinds[typ].Text, "new?type=" + url.QueryEscape(typ)})
+		all = append(all, kindChoice{typ, kinds[typ].Text, "new?type=" + url.QueryEscape(typ)})
 	}
 	v.show(http.StatusOK, "types", page{Title: "New credential", Body: all})
 }
@@ -48,12 +48,8 @@ func (v *visit) edit() {
 }
 
 func (v *visit) showForm(status int, f *form) {
-	if all, err := v.store.List(v.r.Context()); err == nil { // without it there are no suggestions
-		for _, info := range all {
-			if info.Type == keyPair && len(f.KeyPairs) < 200 && v.may(View, info.Name) {
-				f.KeyPairs = append(f.KeyPairs, info.Name)
-			}
-		}
+	if f.NamesKeyPair {
+		f.KeyPairs = v.keyPairs()
 	}
 	title := "New credential: " + kindOf(f.Type)
 	if f.Name != "" {
@@ -63,6 +59,23 @@ func (v *visit) showForm(status int, f *form) {
 		title = "Not deployed yet: " + title
 	}
 	v.show(status, "form", page{Title: title, Body: f})
+}
+
+// mostSuggestions is how many names a form suggests.
+const mostSuggestions = 200
+
+// keyPairs returns names that may be an alias: none if the store cannot tell.
+func (v *visit) keyPairs() (names []string) {
+	all, err := v.store.List(v.r.Context())
+	if err != nil {
+		return nil
+	}
+	for _, info := range all {
+		if info.Type == keyPair && len(names) < mostSuggestions && v.may(View, info.Name) {
+			names = append(names, info.Name)
+		}
+	}
+	return names
 }
 
 // save deploys what a form has brought.
@@ -80,13 +93,13 @@ func (v *visit) save() {
 	}
 	p, err := readForm(v.r, typ)
 	if err != nil {
-		v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
+		v.failCutOff()
 		return
 	}
 	name := p.values["name"]
 	if v.name == "" && name != "" {
 		if _, err := v.ask(Deploy, name); err != nil {
-			v.fail(http.StatusForbidden, "You may not do that", sentence(err.Error()))
+			v.refuse(err)
 			return
 		}
 	}
@@ -158,14 +171,12 @@ func (v *visit) askDelete(status int, n *notice) {
 		v.failed(err)
 		return
 	}
-	b := deleteBody{Info: info}
-	if info.Type == keyPair {
-		if b.UsedBy, err = v.usersOf(v.name); err != nil {
-			v.failed(err)
-			return
-		}
+	users, err := v.usersOf(&info)
+	if err != nil {
+		v.failed(err)
+		return
 	}
-	v.show(status, "delete", page{Title: "Delete " + v.name, Notice: n, Body: b})
+	v.show(status, "delete", page{Title: "Delete " + v.name, Notice: n, Body: deleteBody{info, users}})
 }
 
 func (v *visit) delete() {

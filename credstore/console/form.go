@@ -22,7 +22,8 @@ type form struct {
 	Problems       []problem // all that is wrong
 	Warning        string    // what else there is to know; "": nothing
 	Conflict       string    // what somebody else has done meanwhile; "": nothing
-	KeyPairs       []string  // whose names may be an alias
+	NamesKeyPair   bool      // it has a field for a key pair's alias
+	KeyPairs       []string  // names that may be that
 	Cancel         string    // the page to go back to
 }
 
@@ -160,7 +161,7 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 		f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
 	}
 	if a.Name == "keyPairAlias" {
-		f.List = "key-pairs"
+		f.List, b.form.NamesKeyPair = "key-pairs", true
 	}
 	if f.Hint != "" {
 		f.Describes = f.ID + "-hint"
@@ -216,28 +217,4 @@ func (f field) isFilled() bool {
 		return f.Error != "" || slices.ContainsFunc(f.Rows, func(row []field) bool { return slices.ContainsFunc(row, field.isFilled) })
 	}
 	return f.Error != "" || f.Value != ""
-}
-
-// count returns how many elements a list has.
-func (all values) count(at string) (n int) {
-	for place := range all {
-		if rest, ok := strings.CutPrefix(place, at+"["); ok {
-			number, _, _ := strings.Cut(rest, "]")
-			if i, err := strconv.Atoi(number); err == nil {
-				n = max(n, i+1)
-			}
-		}
-	}
-	return n
-}
-
-// names returns the names in an object of texts, sorted.
-func (all values) names(at string) (names []string) {
-	for place := range all {
-		if name, ok := strings.CutPrefix(place, at+"."); ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

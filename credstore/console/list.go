@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/internal/display"
 )
 
 // rowsOfPage is how many credentials are on one page.
@@ -140,7 +140,6 @@ type listBody struct {
 	Counts         []count
 	Types          []string
 	Headers        []header
-	Pages          int
 	First, Last    int    // of the rows, from 1
 	Previous, Next string // links; "": there is none
 	MayDeploy      bool
@@ -178,7 +177,7 @@ func (v *visit) list() {
 		return
 	}
 	q := readQuery(v.r.URL.Query())
-	b := &listBody{Query: q, Types: credstore.Types(), MayDeploy: v.may(Deploy, "")}
+	b := &listBody{Types: credstore.Types(), MayDeploy: v.may(Deploy, "")}
 	var found []*credstore.Info
 	counts := map[string]int{}
 	for i := range all {
@@ -204,8 +203,8 @@ func (v *visit) list() {
 // fill shows a page of what was found.
 func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
 	b.Found = len(found)
-	b.Pages = max((len(found)+rowsOfPage-1)/rowsOfPage, 1)
-	q.Page = min(q.Page, b.Pages)
+	pages := max((len(found)+rowsOfPage-1)/rowsOfPage, 1)
+	q.Page = min(q.Page, pages)
 	b.Query = q
 	from := (q.Page - 1) * rowsOfPage
 	shown := found[from:min(from+rowsOfPage, len(found))]
@@ -218,7 +217,7 @@ func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
 	if other.Page = q.Page - 1; other.Page > 0 {
 		b.Previous = other.link()
 	}
-	if other.Page = q.Page + 1; other.Page <= b.Pages {
+	if other.Page = q.Page + 1; other.Page <= pages {
 		b.Next = other.link()
 	}
 	for _, column := range []struct{ key, text string }{
@@ -257,20 +256,13 @@ const longestDescription, longestReason = 120, 240
 
 func (v *visit) row(i *credstore.Info, now time.Time) row {
 	r := row{
-		Info: *i, Link: link("artifact", i.Name), Host: hostOf(i.TokenServiceURL), Badge: badgeOf(i), Short: shortened(i.Description, longestDescription),
-		Reason: shortened(said(i.Reason), longestReason), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
+		Info: *i, Link: link("artifact", i.Name), Host: hostOf(i.TokenServiceURL), Badge: badgeOf(i), Short: display.Line(i.Description, longestDescription),
+		Reason: display.Line(said(i.Reason), longestReason), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
 	}
 	if i.Status == credstore.Unauthorized && v.may(Authorize, i.Name) {
 		r.AuthorizeLink = link("authorize", i.Name)
 	}
 	return r
-}
-
-func shortened(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	return strings.TrimSpace(string([]rune(text)[:most])) + "…"
 }
 
 // hostOf returns where an address leads, without the path.

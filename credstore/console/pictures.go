@@ -35,9 +35,6 @@ func tokenLife(i *credstore.Info, now time.Time) life {
 		return life{}
 	}
 	l := lifeOf(i.TokenFetched, i.TokenExpires, now)
-	if i.TokenExpires.IsZero() {
-		l.Text = "no end told"
-	}
 	l.Detail = "came " + ago(i.TokenFetched, now)
 	if next := nextFetch(i); next.After(now) {
 		l.Detail += ", next " + ago(next, now)
@@ -65,9 +62,6 @@ func grantLife(i *credstore.Info, now time.Time) life {
 		return life{Known: true, Text: "ends " + ago(i.ExpiresOn, now)}
 	}
 	l := lifeOf(i.RefreshTokenIssued, i.ExpiresOn, now)
-	if i.ExpiresOn.IsZero() {
-		l.Text = "no end told"
-	}
 	last := i.RefreshTokenIssued
 	if i.RefreshedOn.After(last) {
 		last = i.RefreshedOn
@@ -84,7 +78,7 @@ func grantLife(i *credstore.Info, now time.Time) life {
 
 func lifeOf(began, ends, now time.Time) life {
 	if ends.IsZero() {
-		return life{Known: true}
+		return life{Known: true, Text: "no end told"}
 	}
 	left, whole := ends.Sub(now), ends.Sub(began)
 	if left <= 0 {

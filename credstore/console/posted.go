@@ -163,9 +163,13 @@ func (v *visit) parsePosted() bool {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		v.fail(http.StatusRequestEntityTooLarge, "That is too large", "At most 16 MiB can be sent. Nothing was changed.")
 	} else {
-		v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
+		v.failCutOff()
 	}
 	return false
+}
+
+func (v *visit) failCutOff() {
+	v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
 }
 
 // postedFile returns the bytes of a file; nil: none was chosen.

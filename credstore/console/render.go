@@ -2,12 +2,9 @@ package console
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,11 +16,7 @@ import (
 //go:embed pages
 var files embed.FS
 
-var (
-	templates = parseTemplates("list", "artifact", "form", "types", "import", "imported", "delete", "message")
-	assets    = readAssets(map[string]string{"style.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"})
-	edition   = assets.edition()
-)
+var templates = parseTemplates("list", "artifact", "form", "types", "import", "imported", "delete", "message")
 
 func parseTemplates(names ...string) map[string]*template.Template {
 	all := map[string]*template.Template{}
@@ -32,49 +25,6 @@ func parseTemplates(names ...string) map[string]*template.Template {
 		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/"+name+".html"))
 	}
 	return all
-}
-
-// assetFiles are what pages load, by name.
-type assetFiles map[string]asset
-
-type asset struct {
-	kind string
-	data []byte
-}
-
-func readAssets(kinds map[string]string) assetFiles {
-	all := assetFiles{}
-	for name, kind := range kinds {
-		data, err := fs.ReadFile(files, "pages/"+name)
-		if err != nil {
-			panic(err) // it is embedded
-		}
-		all[name] = asset{kind, data}
-	}
-	return all
-}
-
-// edition tells these assets from those of another version of the program, which browsers may have kept.
-func (a assetFiles) edition() string {
-	sum := sha256.New()
-	for _, name := range []string{"console.js", "icon.svg", "style.css"} {
-		sum.Write(a[name].data)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:12]
-}
-
-// serveAsset serves what pages load, to anybody: it is the same everywhere.
-func serveAsset(w http.ResponseWriter, r *http.Request, name string) bool {
-	a, known := assets[name]
-	if !known || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
-	w.Header().Set("Content-Type", a.kind+"; charset=utf-8")
-	if r.URL.RawQuery == edition {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	_, _ = w.Write(a.data)
-	return true
 }
 
 // secure sets the headers of all answers: nothing is loaded from elsewhere, put into a frame, or kept.
@@ -116,6 +66,20 @@ type notice struct {
 	Lines       []string // more of it
 }
 
+// doneNotices are what a page says after something was done, by the word in its address.
+var doneNotices = map[string]notice{
+	"deployed":   {Title: "Deployed", Text: "Programs use it from now on."},
+	"authorized": {Title: "Authorized", Text: "Tokens come by themselves from now on."},
+	"deleted":    {Title: "Deleted", Text: "Programs that use it fail from now on."},
+}
+
+func doneNotice(r *http.Request) *notice {
+	if n, known := doneNotices[r.URL.Query().Get("done")]; known {
+		return &n
+	}
+	return nil
+}
+
 func (v *visit) show(status int, name string, p page) {
 	p.Console, p.Tenant, p.Who, p.Edition, p.Now = v.opts.Title, v.store.TenantID(), v.who, edition, time.Now()
 	var b bytes.Buffer
@@ -130,6 +94,11 @@ func (v *visit) show(status int, name string, p page) {
 // fail shows a page that says why there is no other.
 func (v *visit) fail(status int, title, text string) {
 	v.show(status, "message", page{Title: title, Body: message{Text: text}})
+}
+
+// refuse says why the visitor may not do that.
+func (v *visit) refuse(err error) {
+	v.fail(http.StatusForbidden, "You may not do that", sentence(err.Error()))
 }
 
 // failed shows what went wrong with the store.

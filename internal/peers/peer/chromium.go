@@ -58,20 +58,13 @@ func (c *Chromium) step(tb testing.TB, step string, args any) json.RawMessage {
 	return answer.Value
 }
 
-func (c *Chromium) texts(tb testing.TB, step string, args any) (all []string) {
+// ask has the browser do something, and returns what came of it as what it is.
+func ask[T any](tb testing.TB, c *Chromium, step string, args any) (answer T) {
 	tb.Helper()
-	if err := json.Unmarshal(c.step(tb, step, args), &all); err != nil {
+	if err := json.Unmarshal(c.step(tb, step, args), &answer); err != nil {
 		tb.Fatal(err)
 	}
-	return all
-}
-
-func (c *Chromium) one(tb testing.TB, step string, args any) (text string) {
-	tb.Helper()
-	if err := json.Unmarshal(c.step(tb, step, args), &text); err != nil {
-		tb.Fatal(err)
-	}
-	return text
+	return answer
 }
 
 // Open opens a new window, without cookies. The last one is closed.
@@ -114,10 +107,16 @@ func (c *Chromium) Press(tb testing.TB, key string) {
 }
 
 // Text returns what is to be read on the page.
-func (c *Chromium) Text(tb testing.TB) string { tb.Helper(); return c.one(tb, "text", struct{}{}) }
+func (c *Chromium) Text(tb testing.TB) string {
+	tb.Helper()
+	return ask[string](tb, c, "text", struct{}{})
+}
 
 // URL returns the address of the page.
-func (c *Chromium) URL(tb testing.TB) string { tb.Helper(); return c.one(tb, "url", struct{}{}) }
+func (c *Chromium) URL(tb testing.TB) string {
+	tb.Helper()
+	return ask[string](tb, c, "url", struct{}{})
+}
 
 // Until waits until a text is on the page, which is not loaded again by anybody else.
 func (c *Chromium) Until(tb testing.TB, text string, atMost time.Duration) {
@@ -128,7 +127,7 @@ func (c *Chromium) Until(tb testing.TB, text string, atMost time.Duration) {
 // Evaluate returns what a JavaScript expression is, as text.
 func (c *Chromium) Evaluate(tb testing.TB, script string) string {
 	tb.Helper()
-	return c.one(tb, "evaluate", map[string]string{"script": "String(" + script + ")"})
+	return ask[string](tb, c, "evaluate", map[string]string{"script": "String(" + script + ")"})
 }
 
 // Shot takes a picture of the window, or of the whole page.
@@ -140,12 +139,12 @@ func (c *Chromium) Shot(tb testing.TB, path string, whole bool) {
 // Check returns what is wrong with the page by axe-core's rules, and whether it is wider than the window.
 func (c *Chromium) Check(tb testing.TB) []string {
 	tb.Helper()
-	return c.texts(tb, "check", struct{}{})
+	return ask[[]string](tb, c, "check", struct{}{})
 }
 
 // Complaints returns what the pages of a site have complained of in the window, such as what their policy has refused, and whom
 // else they have asked.
 func (c *Chromium) Complaints(tb testing.TB, site string) []string {
 	tb.Helper()
-	return c.texts(tb, "complaints", map[string]string{"site": site})
+	return ask[[]string](tb, c, "complaints", map[string]string{"site": site})
 }
