@@ -186,6 +186,7 @@ func (b *bed) refreshes() int {
 
 // changes are what the hooks told, without the beginning.
 func (b *bed) changes() []outgrant.AuthorizationChange {
+	synctest.Wait() // hooks are called after the callers have their token
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []outgrant.AuthorizationChange
@@ -200,6 +201,7 @@ func (b *bed) changes() []outgrant.AuthorizationChange {
 
 // lastChange is what the hooks told last.
 func (b *bed) lastChange() outgrant.AuthorizationEvent {
+	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.told) == 0 {

@@ -3,7 +3,6 @@ package authcode_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -45,7 +44,6 @@ func TestATokenThatCannotBeStoredIsKept(t *testing.T) {
 				token := b.token(t, c)
 				require.Zero(t, time.Since(began), "nobody waits for the store")
 				require.NotEqual(t, before.Token.AccessToken, token.AccessToken)
-				synctest.Wait()
 				require.Equal(t, []outgrant.AuthorizationChange{outgrant.NotStored}, b.changes())
 				require.ErrorIs(t, b.lastChange().Err, errDisk)
 				s := b.status(t, c)

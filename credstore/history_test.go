@@ -316,6 +316,7 @@ func TestTry(t *testing.T) {
 		ctx := t.Context()
 		require.NoError(t, s.Deploy(ctx, p.clientCredentials("S4_ORDERS")))
 		used := p.tokenOf(t, s, "S4_ORDERS")
+		synctest.Wait() // till that is noted
 		token, err := s.As("alice").Try(ctx, "S4_ORDERS", "")
 		require.NoError(t, err)
 		require.NotEqual(t, used, token.AccessToken, "it is another one")

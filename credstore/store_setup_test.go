@@ -188,6 +188,7 @@ func (p *place) assertNoSecrets(t testing.TB) {
 
 // changes are what the hooks told.
 func (p *place) changes() (all []outgrant.AuthorizationChange) {
+	synctest.Wait() // hooks are called after the callers have their token
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.events {
