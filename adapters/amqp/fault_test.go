@@ -136,7 +136,7 @@ func TestContexts(t *testing.T) {
 	t.Parallel()
 	silent := &switched{}
 	b := newBroker(t, amqptest.Options{Silent: silent.silent})
-	conn, e := connect(t, b.URL(), outgrant.StaticToken("a-token"), amqp.Options{MaxBackoff: time.Millisecond, DialTimeout: 100 * time.Millisecond})
+	conn, e := connect(t, b.URL(), outgrant.StaticToken("a-token"), amqp.Options{MaxBackoff: time.Millisecond, DialTimeout: time.Second})
 	sender, err := conn.NewSender(t.Context(), "queue:orders", nil)
 	require.NoError(t, err)
 	receiver, err := conn.NewReceiver(t.Context(), "queue:orders", nil)
