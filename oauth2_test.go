@@ -7,8 +7,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -55,28 +55,26 @@ func (f oauth2Func) Token() (*oauth2.Token, error) { return f() }
 
 func TestFromOAuth2HonoursTheContext(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	calls, release := 0, make(chan struct{})
-	src := outgrant.FromOAuth2(oauth2Func(func() (*oauth2.Token, error) {
-		mu.Lock()
-		calls++
-		mu.Unlock()
-		<-release
-		return &oauth2.Token{AccessToken: "access"}, nil
-	}))
-	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-		_, err := src.Token(ctx)
-		cancel()
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-	}
-	mu.Lock()
-	require.Equal(t, 1, calls, "never more than one call")
-	mu.Unlock()
-	close(release)
-	token, err := src.Token(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "access", token.AccessToken.Reveal())
+	synctest.Test(t, func(t *testing.T) {
+		calls, release := 0, make(chan struct{})
+		src := outgrant.FromOAuth2(oauth2Func(func() (*oauth2.Token, error) {
+			calls++
+			<-release
+			return &oauth2.Token{AccessToken: "access"}, nil
+		}))
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := src.Token(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		synctest.Wait()
+		require.Equal(t, 1, calls, "never more than one call")
+		close(release)
+		token, err := src.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "access", token.AccessToken.Reveal())
+	})
 }
 
 func TestFromOAuth2ErrorsHoldNoSecret(t *testing.T) {
