@@ -46,10 +46,15 @@ func TestOnlyThisMachineWithoutAllow(t *testing.T) {
 				}
 				require.Equal(t, http.StatusForbidden, w.Code, "%s: %s %s", name, method, page)
 				require.NotContains(t, w.Body.String(), "client-of-")
+				require.Contains(t, w.Body.String(), "console.Options.Allow", "it says what to do")
 			}
 		}
 	}
 	s.browser(t).get("./").requireStatus(http.StatusOK).has("S4_ORDERS")
+}
+
+func TestNoStore(t *testing.T) {
+	require.PanicsWithValue(t, "console: New: the store is nil", func() { console.New(nil, nil) })
 }
 
 // TestAllow has one person who looks at some, and one who may do everything.

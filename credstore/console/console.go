@@ -59,9 +59,13 @@ type Handler struct {
 }
 
 // New returns the pages of a store: those of its tenant. It is cheap, so that a host with many tenants can make one for each
-// request. opts may be nil. Serve it under any path that ends with a slash, with or without [http.StripPrefix]. What it serves as
-// callback, below that path, takes the browser back from providers: set the store's Options.RedirectURL to its address.
+// request. It panics if store is nil; opts may be. Serve it under any path that ends with a slash, with or without
+// [http.StripPrefix]. What it serves as callback, below that path, takes the browser back from providers: set the store's
+// Options.RedirectURL to its address.
 func New(store *credstore.Store, opts *Options) *Handler {
+	if store == nil {
+		panic("console: New: the store is nil")
+	}
 	h := &Handler{store: store}
 	if opts != nil {
 		h.opts = *opts
@@ -157,7 +161,7 @@ func (v *visit) ask(do Action, name string) (who string, err error) {
 
 func atThisMachine(r *http.Request) (who string, err error) {
 	if authcode.LoopbackOnly(r) != nil {
-		return "", errors.New("only people at the machine itself may open this page: the program has not said who else may")
+		return "", errors.New("only people at the machine itself may open this page: the program has not said who else may (console.Options.Allow)")
 	}
 	return "somebody at this machine", nil
 }
