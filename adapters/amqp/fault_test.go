@@ -48,7 +48,7 @@ func TestSilentInRollOver(t *testing.T) {
 	atEachStep(t, func(t *testing.T, silent *switched, step amqptest.Step, w way) {
 		tokens := &issuer{life: time.Second}
 		b := newBroker(t, amqptest.Options{Check: tokens.live, Expiry: w.expiry, Silent: silent.silent})
-		w.opts.DialTimeout, w.opts.MaxBackoff, w.opts.DrainTimeout = 200*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond
+		w.opts.DialTimeout, w.opts.MaxBackoff, w.opts.DrainTimeout = 500*time.Millisecond, 100*time.Millisecond, 500*time.Millisecond
 		conn, e := connect(t, w.of(b), outgrant.Cached(tokens, nil), w.opts)
 		renewals := func() int { return e.count(amqp.Moved, amqp.Renewed, amqp.Connected) }
 		later := time.AfterFunc(1500*time.Millisecond, func() { silent.set("") }) // the token has ended by then
