@@ -155,6 +155,7 @@ type count struct {
 // header is a column's head, with the list that is sorted by it.
 type header struct {
 	Text, Link string
+	Sort       string // by what the list is sorted now, or would be by this column
 	Sorted     string // ascending, descending or none
 }
 
@@ -224,14 +225,14 @@ func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
 		{"name", "Name"}, {"status", "Status"}, {"service", "Token service and user"}, {"deployed", "Deployed"},
 		{"token", "Access token"}, {"refresh", "Refresh token or certificate"}, {"failures", "Failures in a day"},
 	} {
-		h := header{Text: column.text, Sorted: "none"}
+		h := header{Text: column.text, Sort: column.key, Sorted: "none"}
 		other := q
 		other.Sort, other.Page = column.key, 1
 		switch q.Sort {
 		case column.key:
 			h.Sorted, other.Sort = "ascending", "-"+column.key
 		case "-" + column.key:
-			h.Sorted = "descending"
+			h.Sort, h.Sorted = q.Sort, "descending"
 		}
 		h.Link = other.link()
 		b.Headers = append(b.Headers, h)
@@ -263,6 +264,18 @@ func (v *visit) row(i *credstore.Info, now time.Time) row {
 		r.AuthorizeLink = link("authorize", i.Name)
 	}
 	return r
+}
+
+// breakable cuts a name where a line may be broken.
+func breakable(name string) (parts []string) {
+	for name != "" {
+		end := strings.IndexAny(name, "._-") + 1
+		if end == 0 {
+			end = len(name)
+		}
+		parts, name = append(parts, name[:end]), name[end:]
+	}
+	return parts
 }
 
 // hostOf returns where an address leads, without the path.

@@ -77,7 +77,8 @@ func TestListIsSortedAndSearched(t *testing.T) {
 		require.Equal(t, want, strings.Join(page.names(), " "), query)
 		page.hasNot("secret=no")
 	}
-	page := b.get("./?status=attention&q=a&sort=name").has("6 all", "3 need attention", "1 Error")
+	page := b.get("./?status=attention&q=a&sort=-name").has("6 all", "3 need attention", "1 Error", "127.0.0.1:")
+	require.Contains(t, page.text, `<option value="-name" selected>`, "a search keeps the order")
 	require.Contains(t, page.text, `<input type="hidden" name="status" value="attention">`, "a search keeps what was chosen")
 	require.Contains(t, page.text, `value="a"`)
 }

@@ -84,7 +84,7 @@ func lifeOf(began, ends, now time.Time) life {
 	if left <= 0 {
 		return life{Known: true, Picture: true, Class: "over", Text: "ended " + ago(ends, now)}
 	}
-	l := life{Known: true, Picture: whole > 0, Text: fmt.Sprintf("%s of %s left", span(left), span(whole))}
+	l := life{Known: true, Picture: whole > 0, Text: outOf(left, whole) + " left"}
 	if whole > 0 {
 		l.Left = int(min(max(100*left/whole, 1), 100))
 	}
@@ -169,6 +169,15 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h", d.Round(time.Minute)/time.Hour)
 	}
 	return fmt.Sprintf("%d days", d.Round(time.Hour)/day)
+}
+
+// outOf tells how much of a whole there is, with the unit once where it is the same.
+func outOf(part, whole time.Duration) string {
+	n, unit, _ := strings.Cut(span(part), " ")
+	if of := span(whole); strings.HasSuffix(of, " "+unit) {
+		return n + " of " + of
+	}
+	return span(part) + " of " + span(whole)
 }
 
 // exactTime is a time for people who want it exact.

@@ -21,7 +21,7 @@ var templates = parseTemplates("list", "artifact", "form", "types", "import", "i
 func parseTemplates(names ...string) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range names {
-		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf})
+		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable})
 		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/"+name+".html"))
 	}
 	return all

@@ -324,7 +324,8 @@ var tags = regexp.MustCompile(`(?s)<[^>]*>`)
 
 // words is the text of a page as people read it.
 func (p *shown) words() string {
-	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(p.text, " "))), " ")
+	text := strings.ReplaceAll(p.text, "<wbr>", "")
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(text, " "))), " ")
 }
 
 func token(t testing.TB, s *credstore.Store, name string) (*outgrant.Token, error) {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -153,6 +154,24 @@ func TestEveryState(t *testing.T) {
 		pages["edit-"+name] = "edit?name=" + name
 	}
 	dir := pictures(t)
+	t.Run("widths between", func(t *testing.T) {
+		t.Parallel()
+		b := peer.StartChromium(t)
+		for _, width := range []int{320, 640, 1024, 1160} {
+			b.Open(t, peer.Window{Width: width})
+			for _, page := range []string{"list", "artifact-CODE_FINE", "artifact-" + strings.Repeat("W", 40), "edit-CODE_FINE", "new-OAuth2 Client Credentials"} {
+				b.Goto(t, s.url+strings.TrimPrefix(pages[page], "./"))
+				b.Shot(t, filepath.Join(dir, fmt.Sprint(page, "-", width, ".png")), true)
+				s.requireClean(t, b, fmt.Sprint(page, " at ", width))
+			}
+		}
+		b.Open(t, narrow) // where the columns have no heads
+		b.Goto(t, s.url)
+		b.Select(t, "Sort by", "failures")
+		b.Click(t, "button", "Show")
+		require.Equal(t, "failures", b.Evaluate(t, "document.getElementById('sort').value"))
+		require.Equal(t, "CLIENT_FAILING", b.Evaluate(t, "document.querySelector('.name').textContent"))
+	})
 	for _, dark := range []bool{false, true} {
 		for _, w := range []peer.Window{wide, narrow} {
 			w.Dark = dark
