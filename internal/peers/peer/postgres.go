@@ -3,7 +3,6 @@ package peer
 import (
 	"database/sql"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -146,15 +145,4 @@ log_disconnections = 0
 	cmd.Path, cmd.Args = path, []string{path, p.dir + "/pgbouncer.ini"}
 	start(tb, cmd).await(tb, regexp.MustCompile("process up"), 10*time.Second)
 	return fmt.Sprintf("postgres://outgrant@127.0.0.1:%s/postgres?sslmode=disable", port)
-}
-
-// FreePort returns a port of 127.0.0.1 that nobody listens on.
-func FreePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
