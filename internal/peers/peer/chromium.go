@@ -25,6 +25,13 @@ type Window struct {
 func StartChromium(tb testing.TB) *Chromium {
 	tb.Helper()
 	p, _ := startScript(tb, "console", "server.mjs", map[string]string{"path": Program(tb, "chromium")})
+	tb.Cleanup(func() { // one that is killed leaves its folder behind
+		_ = p.stdin.Close()
+		select {
+		case <-p.ended:
+		case <-time.After(10 * time.Second):
+		}
+	})
 	return &Chromium{process: p}
 }
 

@@ -14,7 +14,7 @@ import (
 // process is a peer that runs as a process of its own. It is killed at the end of the test, and what it printed is
 // added to the log of a test that failed: peers tell the client little about why they refuse it.
 type process struct {
-	stdin   io.Writer
+	stdin   io.WriteCloser
 	printed *transcript
 	ended   chan struct{}
 }
