@@ -25,13 +25,7 @@ type Window struct {
 func StartChromium(tb testing.TB) *Chromium {
 	tb.Helper()
 	p, _ := startScript(tb, "console", "server.mjs", map[string]string{"path": Program(tb, "chromium")})
-	tb.Cleanup(func() { // one that is killed leaves its folder behind
-		_ = p.stdin.Close()
-		select {
-		case <-p.ended:
-		case <-time.After(10 * time.Second):
-		}
-	})
+	tb.Cleanup(func() { p.end(func() { _ = p.stdin.Close() }) })
 	return &Chromium{process: p}
 }
 

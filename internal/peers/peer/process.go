@@ -45,11 +45,23 @@ func start(tb testing.TB, cmd *exec.Cmd) *process {
 	return p
 }
 
+// end has a process end by itself, so that it leaves nothing behind. One that does not is killed later.
+func (p *process) end(ask func()) {
+	ask()
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+	}
+}
+
 // StartProgram starts a program of ours, waits until it has printed what matches, and returns the match's first group. The program is
-// killed at the end of the test.
+// interrupted at the end of the test.
 func StartProgram(tb testing.TB, ready *regexp.Regexp, program string, args ...string) string {
 	tb.Helper()
-	return start(tb, exec.Command(program, args...)).await(tb, ready, 30*time.Second)[1]
+	cmd := exec.Command(program, args...)
+	p := start(tb, cmd)
+	tb.Cleanup(func() { p.end(func() { _ = cmd.Process.Signal(os.Interrupt) }) })
+	return p.await(tb, ready, 30*time.Second)[1]
 }
 
 // await waits until the process has printed a text that matches, and returns the match and its groups.
