@@ -64,3 +64,13 @@ func attributesOf(members []member) (all []Attribute) {
 	}
 	return all
 }
+
+// secretsOf returns the names of the secrets that are set.
+func secretsOf(members []member) (names []string) {
+	for i, a := range attributesOf(members) {
+		if a.Secret && members[i].write() != nil {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -30,13 +31,28 @@ func (s *Store) DeployIf(ctx context.Context, a Artifact, version string) error 
 	return s.deployIf(ctx, a, &version)
 }
 
-func (s *Store) deployIf(ctx context.Context, a Artifact, version *string) error {
+// Check returns what [Store.Deploy] would say is wrong with an artifact, without storing it. Whether the store has room for it, and
+// what it refers to, is not looked at.
+func (s *Store) Check(a Artifact) error {
+	_, err := s.checked(a)
+	return err
+}
+
+func (s *Store) checked(a Artifact) (artifact, error) {
 	own, err := copyOf(a)
 	if err == nil {
 		err = check(own, s.opts.AllowInsecureHTTP)
 	}
 	if err != nil {
-		return fmt.Errorf("credstore: Deploy: %w", err)
+		return nil, fmt.Errorf("credstore: Deploy: %w", err)
+	}
+	return own, nil
+}
+
+func (s *Store) deployIf(ctx context.Context, a Artifact, version *string) error {
+	own, err := s.checked(a)
+	if err != nil {
+		return err
 	}
 	if err := s.begin(); err != nil {
 		return err
@@ -80,10 +96,15 @@ func (s *Store) deploy(ctx context.Context, n nameOf, a artifact, ifVersion *str
 		if a.facts().user == "" {
 			same = "has the same client and names no user, either"
 		}
-		s.tell(n, a, outgrant.SharedClient, fmt.Errorf("%q %s: where the provider keeps one refresh token for both, each refresh ends the other's; give each a client of its own", shared, same))
+		s.tell(n, a, outgrant.SharedClient, sharedClientError{shared, same + ": where the provider keeps one refresh token for both, each refresh ends the other's; give each a client of its own"})
 	}
 	return nil
 }
+
+// sharedClientError tells of another credential. Who reads a history may not be one who may know its name.
+type sharedClientError struct{ other, what string }
+
+func (e sharedClientError) Error() string { return strconv.Quote(e.other) + " " + e.what }
 
 // errSame: the artifact is deployed as it is.
 var errSame = errors.New("nothing has changed")
@@ -140,18 +161,24 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 	}
 	defer s.running.Done()
 	n := s.name(name)
-	kind := artifactKind
+	kind, version := artifactKind, ""
 	before, r, err := s.core.artifact(ctx, n)
 	switch {
 	case ifVersion != nil && !errors.Is(err, errUnavailable) && readArtifactInfo(r.Info).Deployment != *ifVersion:
 		err = ErrChanged
 	case err == nil, errors.Is(err, ErrUnreadable):
-		err = s.core.endGrant(ctx, n, before, "")
+		err = nil
 	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil:
 		kind, err = grantKind, nil
 	}
+	if ifVersion != nil {
+		version = r.Version
+	}
 	if err == nil {
-		err = s.drv.Delete(ctx, n.key(kind), "")
+		err = s.drv.Delete(ctx, n.key(kind), version)
+	}
+	if ifVersion != nil && errors.Is(err, driver.ErrConflict) {
+		err = ErrChanged
 	}
 	if err != nil {
 		return n.failure(err)
@@ -160,6 +187,12 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 	s.note(n, Event{What: EventUndeployed, Who: s.who}, nil)
 	s.core.codes.forget(n)
 	s.core.forgetShared(ctx, n)
+	if kind == artifactKind {
+		err = s.core.endGrant(ctx, n, before, "")
+	}
+	if err != nil {
+		return n.failure(fmt.Errorf("it is undeployed, but what its user authorized could not be removed: undeploy it again: %w", err))
+	}
 	return nil
 }
 

@@ -149,7 +149,7 @@ func (h *history) merge(more history) {
 	}
 }
 
-// add adds an event. What happens again and again is one event. Where there are too many, what somebody did is kept longest.
+// add adds an event. What happens again and again is one event. Where there are too many, what somebody changed is kept longest.
 func (h *history) add(e Event) {
 	if last := len(h.events) - 1; last >= 0 && h.events[last].isLike(e) {
 		was := &h.events[last]
@@ -161,7 +161,7 @@ func (h *history) add(e Event) {
 	}
 	h.events = append(h.events, e)
 	if len(h.events) > mostEvents {
-		oldest := max(slices.IndexFunc(h.events, func(e Event) bool { return e.Who == "" && e.What != EventDeployed }), 0)
+		oldest := max(slices.IndexFunc(h.events, func(e Event) bool { return e.Who == "" && e.What != EventDeployed || e.What == EventTried }), 0)
 		h.events = slices.Delete(h.events, oldest, oldest+1)
 	}
 }

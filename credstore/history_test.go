@@ -360,8 +360,19 @@ func TestDeployIf(t *testing.T) {
 		require.NoError(t, s.DeployIf(ctx, about("two"), one))
 		require.ErrorIs(t, s.DeployIf(ctx, about("three"), one), credstore.ErrChanged)
 		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", one), credstore.ErrChanged)
+
+		// Somebody deploys between the look and the deletion.
+		seen := settled(t, p, s, "S4_ORDERS").Version
+		p.backend.inject(func(_ context.Context, op string, k driver.Key) error {
+			if op == "delete" && k.Kind == "artifact" {
+				p.backend.inject(nil)
+				require.NoError(t, s.Deploy(ctx, about("at the last moment")))
+			}
+			return nil
+		})
+		require.ErrorIs(t, s.UndeployIf(ctx, "S4_ORDERS", seen), credstore.ErrChanged)
 		info := settled(t, p, s, "S4_ORDERS")
-		require.Equal(t, "two", info.Description)
+		require.Equal(t, "at the last moment", info.Description)
 
 		// Of many at once, one wins.
 		won := make(chan error, 8)
@@ -427,5 +438,82 @@ func TestAnOldFailureIsOver(t *testing.T) {
 		_, err = s.Try(t.Context(), "CALENDAR", "")
 		require.ErrorIs(t, err, outgrant.ErrNotAuthorized)
 		require.Zero(t, settled(t, p, s, "CALENDAR").Failures)
+	})
+}
+
+// TestAnUndeploymentThatFails: nothing is revoked of what stays, and what is gone has its event.
+func TestAnUndeploymentThatFails(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		p.authorized(t, s, "MAILBOX")
+		fail := func(kind string) {
+			p.backend.inject(func(_ context.Context, op string, k driver.Key) error {
+				if op == "delete" && k.Kind == kind {
+					return errDisk
+				}
+				return nil
+			})
+		}
+		fail("artifact")
+		require.ErrorIs(t, s.As("alice").Undeploy(t.Context(), "MAILBOX"), errDisk)
+		p.tokenOf(t, s, "MAILBOX")
+		require.Empty(t, p.revocations())
+		fail("grant")
+		err := s.As("alice").Undeploy(t.Context(), "MAILBOX")
+		require.ErrorIs(t, err, errDisk)
+		require.ErrorContains(t, err, "undeploy it again")
+		require.Contains(t, told(t, s, "MAILBOX"), "undeployed by alice")
+		p.backend.inject(nil)
+		require.NoError(t, s.Undeploy(t.Context(), "MAILBOX"))
+		require.Zero(t, grantOf(t, s, "MAILBOX").Authorized)
+	})
+}
+
+// TestTestsAreForgottenFirst: who may only test a credential drives nothing else out of its history.
+func TestTestsAreForgottenFirst(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.As("alice").Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		for range 60 {
+			time.Sleep(2 * time.Second)
+			_, err := s.As("bob").Try(t.Context(), "S4_ORDERS", "")
+			require.NoError(t, err)
+		}
+		what := told(t, s, "S4_ORDERS")
+		require.Len(t, what, 50)
+		require.Equal(t, "deployed by alice", what[49])
+	})
+}
+
+// TestASharedClientIsNotNamed: who reads a history may not be one who may know of the other credential.
+func TestASharedClientIsNotNamed(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		for _, name := range []string{"HIDDEN", "MINE"} {
+			require.NoError(t, s.Deploy(t.Context(), p.authorizationCode(name, func(a *credstore.AuthorizationCode) { a.ClientID = "the same" })))
+		}
+		settled(t, p, s, "MINE")
+		events, err := s.History(t.Context(), "MINE")
+		require.NoError(t, err)
+		require.Equal(t, string(outgrant.SharedClient), events[0].What)
+		require.Contains(t, events[0].Reason, "another credential has the same client")
+		require.NotContains(t, fmt.Sprint(events), "HIDDEN")
+	})
+}
+
+func TestCheckAndSecretsOf(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t)
+		require.NoError(t, s.Check(p.clientCredentials("S4_ORDERS")))
+		err := s.Check(p.clientCredentials("S4_ORDERS", func(a *credstore.ClientCredentials) { a.TokenServiceURL = "http://acme.example/token" }))
+		require.ErrorContains(t, err, "tokenServiceUrl")
+		_, err = s.Info(t.Context(), "S4_ORDERS")
+		require.ErrorIs(t, err, credstore.ErrNotFound, "nothing is stored")
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		names, err := s.SecretsOf(t.Context(), "S4_ORDERS")
+		require.NoError(t, err)
+		require.Equal(t, []string{"clientSecret"}, names)
+		_, err = s.SecretsOf(t.Context(), "NOBODY")
+		require.ErrorIs(t, err, credstore.ErrNotFound)
 	})
 }

@@ -270,6 +270,21 @@ func (s *Store) Artifact(ctx context.Context, name string) (Artifact, error) {
 	return withoutSecrets(a)
 }
 
+// SecretsOf returns the names of the attributes of an artifact that are secrets and set, such as clientSecret: so that a program which
+// lets people edit it can ask for them again.
+func (s *Store) SecretsOf(ctx context.Context, name string) ([]string, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.running.Done()
+	n := s.name(name)
+	a, _, err := s.core.artifact(ctx, n)
+	if err != nil {
+		return nil, n.failure(err)
+	}
+	return secretsOf(a.members()), nil
+}
+
 // SecureParameter returns the secret of a [SecureParameter]. It is read each time, so that a changed one takes effect at
 // once.
 func (s *Store) SecureParameter(ctx context.Context, alias string) (outgrant.Secret, error) {

@@ -326,5 +326,8 @@ func (c *core) noteAuthorization(n nameOf, e outgrant.AuthorizationEvent) {
 	if e.Err != nil {
 		note.Reason = causeOf(e.Err)
 	}
+	if shared, ok := errors.AsType[sharedClientError](e.Err); ok {
+		note.Reason = "another credential " + shared.what
+	}
 	c.note(n, note, nil)
 }
