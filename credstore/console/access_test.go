@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -40,10 +41,6 @@ func TestOnlyThisMachineWithoutAllow(t *testing.T) {
 				stranger(r)
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, r)
-				if page == "nowhere" {
-					require.Equal(t, http.StatusNotFound, w.Code)
-					continue
-				}
 				require.Equal(t, http.StatusForbidden, w.Code, "%s: %s %s", name, method, page)
 				require.NotContains(t, w.Body.String(), "client-of-")
 				require.Contains(t, w.Body.String(), "console.Options.Allow", "it says what to do")
@@ -51,6 +48,22 @@ func TestOnlyThisMachineWithoutAllow(t *testing.T) {
 		}
 	}
 	s.browser(t).get("./").requireStatus(http.StatusOK).has("S4_ORDERS")
+}
+
+// TestWhoIsRefusedSeesNothing: not even whose tenant it is.
+func TestWhoIsRefusedSeesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	h := console.New(s.store.Tenant("acme-tenant"), &console.Options{Allow: func(*http.Request, console.Action, string) (string, error) {
+		return "mallory", errors.New("log in first")
+	}})
+	for _, page := range pages("S4_ORDERS") {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/credentials/"+strings.TrimPrefix(page, "./"), nil))
+		require.GreaterOrEqual(t, w.Code, 400, page)
+		require.NotContains(t, w.Body.String(), "acme-tenant", page)
+		require.NotContains(t, w.Body.String(), "mallory", page)
+	}
 }
 
 func TestNoStore(t *testing.T) {
@@ -140,6 +153,75 @@ func TestANewNameHasToBeAllowed(t *testing.T) {
 }
 
 // TestPostsOfOtherSites has another site send what a person never saw.
+// TestNamesCannotBeDisguised: the name that is allowed is the name that is used.
+func TestNamesCannotBeDisguised(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, _ console.Action, name string) (string, error) {
+		if strings.HasPrefix(name, "PROD_") {
+			return "", errors.New("not in production")
+		}
+		return "bob", nil
+	}})
+	s.deploy(t, s.clientCredentials("MINE"), s.clientCredentials("PROD_DB"))
+	b := s.browser(t)
+	filled := map[string]any{"tokenServiceUrl": "https://acme.example/token", "clientId": "x", "clientSecret": secret}
+	form := b.get("edit?name=MINE")
+	for _, name := range []string{" PROD_DB", "PROD_DB ", "\u2003PROD_DB", "PROD_DB\r\n", " PROD_NEW"} {
+		for _, page := range []string{"edit", "new"} {
+			form.url, _ = form.url.Parse(page + "?name=" + url.QueryEscape(name))
+			for _, version := range []string{"", "x", mustInfo(t, s, "PROD_DB").Version} {
+				filled["version"], filled["name"] = version, name
+				got := form.send(filled)
+				require.GreaterOrEqual(t, got.status, 400, "%s %q", page, name)
+				got.hasNot(mustInfo(t, s, "PROD_DB").Version)
+			}
+		}
+	}
+	require.Empty(t, s.noted())
+	filled["name"], filled["version"] = "MINE_2", ""
+	b.get("new?type=OAuth2+Client+Credentials&name=PROD_NEW").send(filled).requireStatus(http.StatusOK)
+	require.Equal(t, []string{"MINE_2 deployed by bob"}, s.noted(), "it is what is in the form that counts")
+}
+
+// TestKeyPairsAreForThoseWhoMayUseThem: with a key pair, who may deploy one credential could sign as another.
+func TestKeyPairsAreForThoseWhoMayUseThem(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, do console.Action, name string) (string, error) {
+		if do == console.Use && name != "my-key" {
+			return "", errors.New("that key is of others")
+		}
+		return "bob", nil
+	}})
+	b := s.browser(t)
+	filled := map[string]any{"name": "MINE", "tokenServiceUrl": "https://acme.example/token", "clientId": "x", "clientAuthentication": "privateKeyJwt", "keyPairAlias": "prod-key"}
+	b.get("new?type=OAuth2+Client+Credentials").send(filled).requireStatus(http.StatusUnprocessableEntity).has("That key is of others")
+	b.get("import").send(map[string]any{"text": `{"type": "OAuth2 Client Credentials", "name": "MINE", "tokenServiceUrl": "https://acme.example/token", "clientId": "x",
+		"clientAuthentication": "privateKeyJwt", "keyPairAlias": "prod-key"}`}).requireStatus(http.StatusUnprocessableEntity).has("MINE: key pair prod-key: that key is of others")
+	require.Empty(t, s.noted())
+	filled["keyPairAlias"] = "my-key"
+	b.get("new?type=OAuth2+Client+Credentials").send(filled).requireStatus(http.StatusOK)
+}
+
+// TestWhatIsSeenNeedsView: no other page shows what View does not.
+func TestWhatIsSeenNeedsView(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, do console.Action, name string) (string, error) {
+		if do == console.View && name != "" {
+			return "bob", errors.New("bob may not see that")
+		}
+		return "bob", nil
+	}})
+	s.deploy(t, s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	form := b.get("new?type=Secure+Parameter")
+	for _, page := range []string{"edit", "delete", "try"} {
+		b.get(page + "?name=S4_ORDERS").requireStatus(http.StatusForbidden).hasNot("client-of-")
+		form.url, _ = form.url.Parse(page + "?name=S4_ORDERS")
+		form.send(nil).requireStatus(http.StatusForbidden).hasNot("client-of-")
+	}
+	require.Empty(t, s.noted())
+}
+
 func TestPostsOfOtherSites(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -32,13 +32,21 @@ func (v *visit) callback() {
 		back := ""
 		if name != "" {
 			back = link("artifact", name)
-			if tenant != v.store.TenantID() {
-				start, _, _ := strings.Cut(authcode.StartOf(r), "?")
+		}
+		if tenant != v.store.TenantID() {
+			if start, _, _ := strings.Cut(authcode.StartOf(r), "?"); start == "" {
+				back = "" // it is known no more where that was
+			} else {
 				back = path.Join(path.Dir(start), back)
 			}
 		}
-		if err == nil {
+		if err == nil && back != "" {
 			v.goTo(back + "&done=authorized")
+			return
+		}
+		if err == nil {
+			n := doneNotices["authorized"]
+			v.show(http.StatusOK, "message", page{Title: n.Title, Body: message{Text: n.Text}})
 			return
 		}
 		title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)

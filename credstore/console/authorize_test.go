@@ -44,6 +44,17 @@ func TestAuthorize(t *testing.T) {
 	b.get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("MAILBOX Deployed")
 }
 
+// TestALongLife shows that of a refresh token that lives longer than a number of nanoseconds times a hundred can be.
+func TestALongLife(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	a := s.authorizationCode("MAILBOX")
+	a.RefreshTokenExpiryDays = 3650
+	s.deploy(t, a)
+	page := s.browser(t).get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("3650 of 3650 days left")
+	require.NotContains(t, page.text, `class="life low"`)
+}
+
 // to leads a browser to the provider, and returns where that would send it back to.
 func (b *browser) to(name string) (back string) {
 	b.t.Helper()

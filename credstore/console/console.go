@@ -17,9 +17,11 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
@@ -30,7 +32,8 @@ type Options struct {
 	// Allow decides about all that is done, and says who does it, for the history: a name such as that of a login. An error
 	// refuses, and is shown to the person. name is the credential, or "" where it is about none in particular: View then is the
 	// list, and Deploy the page that makes new ones. A list has only what may be viewed, and pages offer only what may be done,
-	// so it is called often and must be quick: authenticate before, in a middleware. Default nil: people at this machine may do
+	// so it is called often and must be quick: authenticate before, in a middleware. What is done with a credential that there is
+	// needs View of it, too, but for Authorize; and who deploys one that names a key pair needs Use of that. Default nil: people at this machine may do
 	// everything, and nobody else anything; not every proxy says that it is one, so behind one set it. The store's
 	// Options.MayAuthorize is not asked.
 	Allow func(r *http.Request, do Action, name string) (who string, err error)
@@ -49,6 +52,7 @@ const (
 	Undeploy  Action = "undeploy"  // remove it
 	Authorize Action = "authorize" // consent at the provider: whoever consents makes the credential theirs
 	Try       Action = "try"       // have a token fetched, to see whether it works
+	Use       Action = "use"       // name it, a key pair, in another credential, which then signs and authenticates with it
 )
 
 // Handler serves the pages. It is safe for concurrent use.
@@ -91,44 +95,57 @@ type visit struct {
 	name  string // of the credential that it is about, or ""
 	w     http.ResponseWriter
 	r     *http.Request
+
+	admitted bool // as one who may do something here
 }
 
 // routes has the pages by the last part of their path: all are in one folder, so that links work wherever it is mounted.
 var routes = map[string]struct {
 	do   Action
+	one  bool // it is about the credential that the address names
 	get  func(*visit)
 	post func(*visit) // nil: it takes none
 }{
 	"":          {do: View, get: (*visit).list},
-	"artifact":  {do: View, get: (*visit).artifact},
+	"artifact":  {do: View, one: true, get: (*visit).artifact},
 	"new":       {do: Deploy, get: (*visit).create, post: (*visit).save},
-	"edit":      {do: Deploy, get: (*visit).edit, post: (*visit).save},
+	"edit":      {do: Deploy, one: true, get: (*visit).edit, post: (*visit).save},
 	"import":    {do: Deploy, get: (*visit).importPage, post: (*visit).importAll},
-	"delete":    {do: Undeploy, get: (*visit).confirmDelete, post: (*visit).delete},
-	"try":       {do: Try, get: (*visit).backToArtifact, post: (*visit).try},
-	"authorize": {do: Authorize, get: (*visit).authorize},
+	"delete":    {do: Undeploy, one: true, get: (*visit).confirmDelete, post: (*visit).delete},
+	"try":       {do: Try, one: true, get: (*visit).backToArtifact, post: (*visit).try},
+	"authorize": {do: Authorize, one: true, get: (*visit).authorize},
 	"callback":  {get: (*visit).callback},
 }
+
+// postTimeout bounds what is done for a form. It goes on when the browser leaves: what has changed is to be known.
+const postTimeout = time.Minute
 
 func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 	last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 	if serveAsset(w, r, last) {
 		return
 	}
-	v := &visit{Handler: h, store: h.store, w: w, r: r, name: r.URL.Query().Get("name")}
+	v := &visit{Handler: h, store: h.store, w: w, r: r}
 	route, known := routes[last]
 	if !known {
-		v.fail(http.StatusNotFound, "There is no such page", "Go back to the list of credentials.")
-		return
+		route.do = View
+	}
+	if route.one {
+		v.name = r.URL.Query().Get("name")
 	}
 	if err := v.admit(route.do); err != nil {
 		v.refuse(err)
 		return
 	}
 	switch {
+	case !known:
+		v.fail(http.StatusNotFound, "There is no such page", "Go back to the list of credentials.")
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		route.get(v)
 	case r.Method == http.MethodPost && route.post != nil:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), postTimeout)
+		defer cancel()
+		v.r = r.WithContext(ctx)
 		route.post(v)
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
@@ -145,6 +162,10 @@ func (v *visit) admit(do Action) (err error) {
 	switch {
 	case do != "":
 		v.who, err = v.ask(do, v.name)
+		if err == nil && v.name != "" && do != Authorize {
+			_, err = v.ask(View, v.name)
+		}
+		v.admitted = err == nil
 	case v.opts.Allow == nil:
 		_, err = atThisMachine(v.r)
 	}

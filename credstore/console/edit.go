@@ -97,35 +97,85 @@ func (v *visit) save() {
 		return
 	}
 	name := p.values["name"]
+	if v.name != "" && name != v.name {
+		v.failed(credstore.ErrNotFound) // no name has blanks around it
+		return
+	}
 	if v.name == "" && name != "" {
 		if _, err := v.ask(Deploy, name); err != nil {
 			v.refuse(err)
 			return
 		}
 	}
-	all, err := credstore.ParseArtifacts(p.json)
-	if err == nil {
-		err = v.store.DeployIf(v.r.Context(), all[0], version)
-	}
-	if err == nil {
-		v.goTo(link("artifact", name) + "&done=deployed")
+	a, wrong, err := v.check(p)
+	if err != nil {
+		v.failed(err)
 		return
 	}
-	v.showProblems(typ, version, p, err)
+	if len(wrong) > 0 {
+		v.showForm(http.StatusUnprocessableEntity, newForm(typ, v.name, version, p.values, wrong))
+		return
+	}
+	if err := v.store.DeployIf(v.r.Context(), a, version); err != nil {
+		v.showRefused(typ, version, p, err)
+		return
+	}
+	v.goTo(link("artifact", name) + "&done=deployed")
 }
 
-// showProblems shows a form again, with what is wrong.
-func (v *visit) showProblems(typ, version string, p posted, err error) {
+// check returns the artifact of a form, or what is wrong with it. An error is one of the store.
+func (v *visit) check(p posted) (credstore.Artifact, []credstore.Problem, error) {
+	all, err := credstore.ParseArtifacts(p.json)
+	if err == nil {
+		err = v.store.Check(all[0])
+	}
+	wrong := credstore.Problems(err)
+	if err != nil && len(wrong) == 0 {
+		wrong = []credstore.Problem{{What: said(err.Error())}}
+	}
+	if alias := p.values["keyPairAlias"]; alias != "" {
+		if _, err := v.ask(Use, alias); err != nil {
+			wrong = append(wrong, credstore.Problem{At: "keyPairAlias", What: err.Error()})
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong, nil
+	}
+	wrong, err = v.lost(p)
+	return all[0], wrong, err
+}
+
+const lostSecret = "it is set, and was not sent here: enter it again, or have it removed"
+
+// lost returns the secrets that an edit would remove without a word: those that are set, where nobody has entered them again, nor
+// anything in their place.
+func (v *visit) lost(p posted) (wrong []credstore.Problem, err error) {
+	if v.name == "" || p.hasSecrets {
+		return nil, nil
+	}
+	set, err := v.store.SecretsOf(v.r.Context(), v.name)
+	if errors.Is(err, credstore.ErrNotFound) || errors.Is(err, credstore.ErrUnreadable) {
+		return nil, nil // there is nothing to lose
+	}
+	for _, name := range set {
+		if v.r.PostForm.Get(name+".remove") == "" {
+			wrong = append(wrong, credstore.Problem{At: name, What: lostSecret})
+		}
+	}
+	return wrong, err
+}
+
+// showRefused shows a form again that the store has refused.
+func (v *visit) showRefused(typ, version string, p posted, err error) {
 	wrong := credstore.Problems(err)
 	status, conflict := http.StatusUnprocessableEntity, ""
-	name := p.values["name"]
 	switch {
 	case errors.Is(err, credstore.ErrChanged) && v.name == "":
 		wrong = []credstore.Problem{{At: "name", What: "there is a credential of that name: choose another, or edit that one"}}
 		status = http.StatusConflict
 	case errors.Is(err, credstore.ErrChanged):
 		status = http.StatusConflict
-		if conflict, version = v.conflict(name); conflict == "" {
+		if conflict, version = v.conflict(v.name); conflict == "" {
 			return
 		}
 	case errors.Is(err, credstore.ErrLimit):

@@ -1,9 +1,11 @@
 package console_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/console"
 )
 
 func pemOfTest(t testing.TB) string {
@@ -259,4 +262,70 @@ func TestFormsThatCannotBe(t *testing.T) {
 	form.send(map[string]any{"name": "pair", "pkcs12": file(base64.StdEncoding.EncodeToString(make([]byte, 100<<10)))}).requireStatus(http.StatusUnprocessableEntity)
 	require.Empty(t, s.noted())
 	b.get("new?type=Magic").requireStatus(http.StatusOK).has("Which type is it?")
+}
+
+// TestAnEditLosesNoSecret: one that nothing requires is not removed without a word.
+func TestAnEditLosesNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	a := &credstore.SAMLBearerAssertion{Name: "GENERIC", Audience: "aud", ClientKey: "key", TokenServiceURL: "https://acme.example/oauth/token",
+		TargetSystemType: credstore.Generic, KeyPairAlias: "pair", TokenServicePassword: secret, Issuer: "iss"}
+	s.deploy(t, a)
+	b := s.browser(t)
+	secrets := func() []string {
+		names, err := s.store.SecretsOf(t.Context(), "GENERIC")
+		require.NoError(t, err)
+		return names
+	}
+	page := b.get("edit?name=GENERIC").send(map[string]any{"description": "new"}).requireStatus(http.StatusUnprocessableEntity)
+	page.has("It is set, and was not sent here", "Remove what is set")
+	require.Empty(t, s.noted())
+	page.send(map[string]any{"tokenServicePassword": secret}).requireStatus(http.StatusOK)
+	require.Equal(t, []string{"tokenServicePassword"}, secrets())
+	page.send(map[string]any{"tokenServicePassword.remove": "on", "version": mustInfo(t, s, "GENERIC").Version}).requireStatus(http.StatusOK)
+	require.Empty(t, secrets())
+}
+
+// TestWhoLeavesIsKnown: a change is noted also where the browser did not wait for the answer.
+func TestWhoLeavesIsKnown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1/credentials/new", strings.NewReader("type=Secure+Parameter&name=P&secureParameter=x"))
+	r.RemoteAddr = "127.0.0.1:4711"
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	console.New(s.store, nil).ServeHTTP(w, r)
+	require.Equal(t, http.StatusSeeOther, w.Code)
+	require.Equal(t, []string{"P deployed by somebody at this machine"}, s.noted())
+}
+
+func TestInputThatIsTooMuch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	b := s.browser(t)
+	b.get("new?type=Key+Pair").send(map[string]any{"name": "P", "pkcs12": file(make([]byte, 13<<20))}).requireStatus(http.StatusUnprocessableEntity).has("Nothing was deployed yet")
+	page := b.get("new?type=OAuth2+Client+Credentials").send(map[string]any{"name": "P", "clientId": "x", "clientSecret": "x", "tokenServiceUrl": "https://user:S3NTINEL@acme.example/token"})
+	page.requireStatus(http.StatusUnprocessableEntity)
+	require.NotContains(t, page.text, "S3NTINEL")
+}
+
+// TestRowsAreNotLost: what a form has room for is deployed, or refused.
+func TestRowsAreNotLost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	a := &credstore.SAMLBearerAssertion{Name: "SAML", ClientKey: "key", TokenServiceURL: "https://acme.example/oauth/token", CompanyID: "ACME",
+		TargetSystemType: credstore.SuccessFactors, KeyPairAlias: "pair", Attributes: map[string]string{}}
+	for i := range 99 {
+		a.Attributes[fmt.Sprintf("attribute-%02d", i)] = "x"
+	}
+	s.deploy(t, a)
+	page := s.browser(t).get("edit?name=SAML")
+	require.Contains(t, page.text, `name="attributes[99].name"`)
+	require.NotContains(t, page.text, `name="attributes[100].name"`)
+	page.send(map[string]any{"attributes[99].name": "the last", "attributes[99].value": "x"}).requireStatus(http.StatusOK)
+	deployed, err := s.store.Artifact(t.Context(), "SAML")
+	require.NoError(t, err)
+	require.Len(t, deployed.(*credstore.SAMLBearerAssertion).Attributes, 100)
 }

@@ -40,6 +40,7 @@ type field struct {
 	Kind                         string // text, area, secret, secretArea, file, choice, flag, number or rows
 	Value                        string
 	Checked, Required, Fixed     bool
+	Removable                    bool // it is a secret that is set, and can be removed
 	Words                        []word
 	Rows                         [][]field
 	List                         string // the id of a list of suggestions
@@ -71,8 +72,9 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 	if name != "" {
 		f.Cancel = link("artifact", name)
 	}
-	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}}
+	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}, removable: map[string]bool{}}
 	for i := range wrong {
+		b.removable[wrong[i].At] = wrong[i].What == lostSecret
 		wrong[i].What = inLabels(typ, wrong[i].What)
 		b.wrong[wrong[i].At] = capital(wrong[i].What)
 	}
@@ -123,6 +125,8 @@ type formBuilder struct {
 	wrong  map[string]string // by place
 	labels map[string]string // of the fields that there are, by place
 	places []string          // of the fields, in their order
+
+	removable map[string]bool // secrets, by place
 }
 
 // field makes the field of an attribute, which is at a place.
@@ -157,6 +161,7 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.Objects:
 		f.Kind, f.Rows = "rows", b.objectRows(a, at)
 	}
+	f.Removable = b.removable[at]
 	if a.Secret && a.Kind == credstore.Text {
 		f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
 	}
@@ -194,7 +199,7 @@ func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]fie
 
 func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field) {
 	names := b.values.names(at)
-	for i := range len(names) + spareRows {
+	for i := range min(len(names)+spareRows, max(mostRows, len(names))) {
 		name := field{ID: idOf(fmt.Sprint(at, "-", i, "-name")), Name: fmt.Sprintf("%s[%d].name", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".name").Label, i+1), Kind: "text"}
 		value := field{ID: idOf(fmt.Sprint(at, "-", i, "-value")), Name: fmt.Sprintf("%s[%d].value", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".value").Label, i+1), Kind: "text"}
 		if i < len(names) {

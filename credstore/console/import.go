@@ -47,15 +47,18 @@ func (v *visit) importAll() {
 	if len(text) == 0 {
 		text = []byte(v.r.PostForm.Get("text"))
 	}
-	all, err := b.parse(text)
-	if err == nil {
-		err = v.admitAll(all, b.Replace)
+	all, wrong := b.parse(text)
+	if wrong == nil {
+		if wrong, err = v.admitAll(all, b.Replace); err != nil {
+			v.failed(err)
+			return
+		}
 	}
-	if err == nil {
+	if wrong == nil {
 		v.deployAll(all, b.Replace)
 		return
 	}
-	b.Problems = problemsOf(err)
+	b.Problems = problemsOf(wrong)
 	v.show(http.StatusUnprocessableEntity, "import", page{Title: "Not imported: Import", Body: b})
 }
 
@@ -73,14 +76,22 @@ func (b *importBody) parse(text []byte) ([]credstore.Artifact, error) {
 	return all, err
 }
 
-// admitAll checks what can be checked before the first one is deployed.
-func (v *visit) admitAll(all []credstore.Artifact, replace bool) error {
+// admitAll checks all that can be checked before the first one is deployed. err is one of the store.
+func (v *visit) admitAll(all []credstore.Artifact, replace bool) (wrong, err error) {
 	var errs []error
 	for _, a := range all {
 		name := a.ArtifactName()
 		if _, err := v.ask(Deploy, name); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 			continue
+		}
+		if alias := valuesOf(a)["keyPairAlias"]; alias != "" {
+			if _, err := v.ask(Use, alias); err != nil {
+				errs = append(errs, fmt.Errorf("%s: key pair %s: %w", name, alias, err))
+			}
+		}
+		for _, p := range credstore.Problems(v.store.Check(a)) {
+			errs = append(errs, fmt.Errorf("%s: %s: %s", name, p.At, p.What))
 		}
 		if replace {
 			continue
@@ -90,10 +101,10 @@ func (v *visit) admitAll(all []credstore.Artifact, replace bool) error {
 		case err == nil:
 			errs = append(errs, fmt.Errorf("%s: there is a credential of that name: allow that it is replaced, or give this one another name", name))
 		case !errors.Is(err, credstore.ErrNotFound):
-			return err
+			return nil, err
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...), nil
 }
 
 // deployAll deploys one after the other, and tells what came of each.
@@ -125,13 +136,17 @@ func (v *visit) deployAll(all []credstore.Artifact, replace bool) {
 
 // problemsOf takes an error apart for people.
 func problemsOf(err error) (all []problem) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range many.Unwrap() {
+			all = append(all, problemsOf(err)...)
+		}
+		return all
+	}
 	for _, p := range credstore.Problems(err) {
 		all = append(all, problem{Label: strings.TrimSpace(p.In + " " + p.At), Text: p.What})
 	}
 	if len(all) == 0 {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			all = append(all, problem{Text: line})
-		}
+		all = []problem{{Text: err.Error()}}
 	}
 	return all
 }

@@ -60,6 +60,18 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
+// TestImportIsWhole: what would be refused of one artifact keeps all from being deployed, and all that is wrong is told.
+func TestImportIsWhole(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, credstore.SecureParameter{Name: "TWO", Value: secret})
+	page := s.browser(t).get("import")
+	page.send(map[string]any{"text": `[{"type": "Secure Parameter", "name": "ONE", "secureParameter": "x"}, {"type": "Secure Parameter", "name": "TWO", "secureParameter": "x"},
+		{"type": "OAuth2 Client Credentials", "name": "PLAIN", "tokenServiceUrl": "http://acme.example/token", "clientId": "x", "clientSecret": "x"}]`}).
+		requireStatus(http.StatusUnprocessableEntity).has("TWO: there is a credential of that name", "PLAIN: tokenServiceUrl: ", "Nothing was deployed yet")
+	require.Empty(t, s.noted())
+}
+
 func TestImportAServiceKeyAndADestination(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil)

@@ -26,8 +26,22 @@ type query struct {
 // attention is the status of all that somebody should look at.
 const attention = "attention"
 
+// statuses are what the list can be cut down to, and longestSearch is how long a search can be, in bytes: each link repeats it.
+var statuses = []string{attention, credstore.Error, credstore.Unauthorized, credstore.Deployed}
+
+const longestSearch = 200
+
 func readQuery(values url.Values) query {
 	q := query{Search: strings.TrimSpace(values.Get("q")), Status: values.Get("status"), Type: values.Get("type"), Sort: values.Get("sort")}
+	if len(q.Search) > longestSearch {
+		q.Search = strings.ToValidUTF8(q.Search[:longestSearch], "")
+	}
+	if !slices.Contains(statuses, q.Status) {
+		q.Status = ""
+	}
+	if !slices.Contains(credstore.Types(), q.Type) {
+		q.Type = ""
+	}
 	q.Page, _ = strconv.Atoi(values.Get("page"))
 	q.Page = max(q.Page, 1)
 	if columns[strings.TrimPrefix(q.Sort, "-")] == nil {
@@ -247,19 +261,20 @@ func (b *listBody) count(q query, counts map[string]int) {
 	}
 	add("", "all", b.All)
 	add(attention, "need attention", counts[attention])
-	for _, status := range []string{credstore.Error, credstore.Unauthorized, credstore.Deployed} {
+	for _, status := range statuses[1:] {
 		add(status, status, counts[status])
 	}
 }
 
 // The longest texts in a row, in characters: whoever deploys can make them longer than a page should be.
-const longestDescription, longestReason = 120, 240
+const longestDescription, longestReason, longestUser = 120, 240, 120
 
 func (v *visit) row(i *credstore.Info, now time.Time) row {
 	r := row{
 		Info: *i, Link: link("artifact", i.Name), Host: hostOf(i.TokenServiceURL), Badge: badgeOf(i), Short: display.Line(i.Description, longestDescription),
 		Reason: display.Line(said(i.Reason), longestReason), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
 	}
+	r.User, r.DeployedBy, r.Host = display.Line(r.User, longestUser), display.Line(r.DeployedBy, longestUser), display.Line(r.Host, longestUser)
 	if i.Status == credstore.Unauthorized && v.may(Authorize, i.Name) {
 		r.AuthorizeLink = link("authorize", i.Name)
 	}

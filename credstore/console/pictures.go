@@ -86,7 +86,7 @@ func lifeOf(began, ends, now time.Time) life {
 	}
 	l := life{Known: true, Picture: whole > 0, Text: outOf(left, whole) + " left"}
 	if whole > 0 {
-		l.Left = int(min(max(100*left/whole, 1), 100))
+		l.Left = min(max(int(100*left.Seconds()/whole.Seconds()), 1), 100)
 	}
 	if l.Left < 10 {
 		l.Class = "low"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,9 @@ const largestForm = 17 << 20
 
 // posted is what a form has brought: an artifact in its JSON form, with secrets, and its values without them.
 type posted struct {
-	json   []byte
-	values values
+	json       []byte
+	values     values
+	hasSecrets bool // some were entered
 }
 
 // readForm reads the fields of an artifact's type.
@@ -54,6 +56,7 @@ func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
 		if err != nil || len(data) == 0 {
 			return nil, err
 		}
+		p.hasSecrets = true
 		return base64.StdEncoding.EncodeToString(data), nil
 	case credstore.Texts:
 		return p.readTexts(r, a), nil
@@ -74,9 +77,13 @@ func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
 func (p *posted) text(r *http.Request, a credstore.Attribute, input, place string) string {
 	text := inputOf(r, input)
 	if a.Secret {
+		p.hasSecrets = p.hasSecrets || text != ""
 		return text
 	}
 	text = strings.TrimSpace(text)
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return text // there may be a password in it, and it is refused
+	}
 	if text != "" {
 		p.values[place] = text
 	}

@@ -81,7 +81,10 @@ func doneNotice(r *http.Request) *notice {
 }
 
 func (v *visit) show(status int, name string, p page) {
-	p.Console, p.Tenant, p.Who, p.Edition, p.Now = v.opts.Title, v.store.TenantID(), v.who, edition, time.Now()
+	p.Console, p.Edition, p.Now = v.opts.Title, edition, time.Now()
+	if v.admitted {
+		p.Tenant, p.Who = v.store.TenantID(), v.who
+	}
 	var b bytes.Buffer
 	if err := templates[name].Execute(&b, p); err != nil {
 		panic(err) // the templates take what they are given
