@@ -146,7 +146,8 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 // Undeploy removes an artifact, and what its user authorized; the refresh token is revoked where the artifact says how,
 // which is tried once: the hook AuthorizationChanged tells how it went. Its sources fail from then on. Where there is no
 // artifact, it removes what was authorized under that name ([Store.Vault]), and revokes nothing: [authcode.Client.Revoke]
-// does. If there is neither, it is [ErrNotFound].
+// does. If there is neither, it is [ErrNotFound]. The artifact goes first: where what was authorized cannot be removed then, it is an
+// error that says so, and to undeploy it again removes it.
 func (s *Store) Undeploy(ctx context.Context, name string) error { return s.undeployIf(ctx, name, nil) }
 
 // UndeployIf is Undeploy for somebody who has seen what is deployed: it is [ErrChanged], and changes nothing, unless that is

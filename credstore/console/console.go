@@ -118,7 +118,7 @@ var routes = map[string]struct {
 }
 
 // postTimeout bounds what is done for a form. It goes on when the browser leaves: what has changed is to be known.
-const postTimeout = time.Minute
+const postTimeout = 5 * time.Minute
 
 func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 	last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
