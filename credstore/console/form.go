@@ -72,9 +72,8 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 	if name != "" {
 		f.Cancel = link("artifact", name)
 	}
-	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}, removable: map[string]bool{}}
+	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}}
 	for i := range wrong {
-		b.removable[wrong[i].At] = wrong[i].What == lostSecret
 		wrong[i].What = inLabels(typ, wrong[i].What)
 		b.wrong[wrong[i].At] = capital(wrong[i].What)
 	}
@@ -125,8 +124,6 @@ type formBuilder struct {
 	wrong  map[string]string // by place
 	labels map[string]string // of the fields that there are, by place
 	places []string          // of the fields, in their order
-
-	removable map[string]bool // secrets, by place
 }
 
 // field makes the field of an attribute, which is at a place.
@@ -161,7 +158,7 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.Objects:
 		f.Kind, f.Rows = "rows", b.objectRows(a, at)
 	}
-	f.Removable = b.removable[at]
+	f.Removable = f.Error == capital(lostSecret)
 	if a.Secret && a.Kind == credstore.Text {
 		f.Kind = map[string]string{"text": "secret", "area": "secretArea"}[f.Kind]
 	}
