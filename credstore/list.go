@@ -258,6 +258,15 @@ func (i *Info) authorized(kept artifactInfo, grant grantInfo, now time.Time) {
 
 // Artifact returns an artifact without its secrets, to be shown, or edited and deployed again with them.
 func (s *Store) Artifact(ctx context.Context, name string) (Artifact, error) {
+	a, err := s.deployed(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return withoutSecrets(a)
+}
+
+// deployed returns an artifact with its secrets.
+func (s *Store) deployed(ctx context.Context, name string) (artifact, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -267,20 +276,15 @@ func (s *Store) Artifact(ctx context.Context, name string) (Artifact, error) {
 	if err != nil {
 		return nil, n.failure(err)
 	}
-	return withoutSecrets(a)
+	return a, nil
 }
 
 // SecretsOf returns the names of the attributes of an artifact that are secrets and set, such as clientSecret: so that a program which
 // lets people edit it can ask for them again.
 func (s *Store) SecretsOf(ctx context.Context, name string) ([]string, error) {
-	if err := s.begin(); err != nil {
-		return nil, err
-	}
-	defer s.running.Done()
-	n := s.name(name)
-	a, _, err := s.core.artifact(ctx, n)
+	a, err := s.deployed(ctx, name)
 	if err != nil {
-		return nil, n.failure(err)
+		return nil, err
 	}
 	return secretsOf(a.members()), nil
 }
@@ -288,18 +292,13 @@ func (s *Store) SecretsOf(ctx context.Context, name string) ([]string, error) {
 // SecureParameter returns the secret of a [SecureParameter]. It is read each time, so that a changed one takes effect at
 // once.
 func (s *Store) SecureParameter(ctx context.Context, alias string) (outgrant.Secret, error) {
-	if err := s.begin(); err != nil {
-		return "", err
-	}
-	defer s.running.Done()
-	n := s.name(alias)
-	a, _, err := s.core.artifact(ctx, n)
+	a, err := s.deployed(ctx, alias)
 	if err != nil {
-		return "", n.failure(err)
+		return "", err
 	}
 	p, ok := a.(*SecureParameter)
 	if !ok {
-		return "", n.failure(notOffered(a, "which is no secure parameter"))
+		return "", s.name(alias).failure(notOffered(a, "which is no secure parameter"))
 	}
 	return p.Value, nil
 }
