@@ -138,9 +138,18 @@ func (c *core) store(ctx context.Context, n nameOf, a artifact, info artifactInf
 			return before, isNew, nil
 		}
 		if !errors.Is(err, driver.ErrConflict) {
+			if c.isDeployed(ctx, n, info) { // its answer was lost
+				return before, isNew, nil
+			}
 			return nil, false, err
 		}
 	}
+}
+
+// isDeployed reports whether a deployment is the one that is stored.
+func (c *core) isDeployed(ctx context.Context, n nameOf, info artifactInfo) bool {
+	r, err := c.drv.Get(ctx, n.key(artifactKind))
+	return err == nil && readArtifactInfo(r.Info).Deployment == info.Deployment
 }
 
 // Undeploy removes an artifact, and what its user authorized; the refresh token is revoked where the artifact says how,

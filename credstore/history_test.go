@@ -469,6 +469,17 @@ func TestAnUndeploymentThatFails(t *testing.T) {
 	})
 }
 
+// TestADeploymentWhoseAnswerIsLost has its event, and is no failure.
+func TestADeploymentWhoseAnswerIsLost(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		p.backend.loses.Store(true)
+		require.NoError(t, s.As("alice").Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		p.backend.loses.Store(false)
+		require.Equal(t, []string{"deployed by alice"}, told(t, s, "S4_ORDERS"))
+	})
+}
+
 // TestTestsAreForgottenFirst: who may only test a credential drives nothing else out of its history.
 func TestTestsAreForgottenFirst(t *testing.T) {
 	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outgrant/outgrant/credstore/driver"
@@ -18,6 +19,7 @@ type sharedBackend struct {
 	counts map[string]int
 	fault  func(ctx context.Context, op string, k driver.Key) error // before the call; nil: none
 	late   func(op string, k driver.Key)                            // after a Get; nil: nothing
+	loses  atomic.Bool                                              // the answers to what it has stored
 }
 
 // after has something happen between a Get and its answer; nil: no more.
@@ -75,7 +77,11 @@ func (b *sharedBackend) Put(ctx context.Context, r driver.Record, ifVersion stri
 	if err := b.begin(ctx, "put", r.Key); err != nil {
 		return "", err
 	}
-	return b.Store.Put(ctx, r, ifVersion)
+	version, err := b.Store.Put(ctx, r, ifVersion)
+	if b.loses.Load() {
+		return "", errDisk
+	}
+	return version, err
 }
 
 func (b *sharedBackend) Delete(ctx context.Context, k driver.Key, ifVersion string) error {
