@@ -173,7 +173,8 @@ func TestSharedTokens(t *testing.T) {
 	t.Logf("%d processes, %d artifacts, tokens of %v: %d calls, %d token requests, which is %.3f of what one process costs",
 		processes, artifacts, life, calls, requests, float64(requests)/float64(alone))
 	require.GreaterOrEqual(t, len(distinct), artifacts*rollOvers, "they have rolled over")
-	require.LessOrEqual(t, float64(requests), 1.02*float64(alone))
+	// On a machine that does other things some wait too long for what another process fetches, and fetch it themselves.
+	require.LessOrEqual(t, float64(requests), peer.Short(1.1, 1.02)*float64(alone))
 }
 
 // A redeployed artifact reaches all processes: at once where they listen, and within a second where they poll.
