@@ -33,9 +33,9 @@ type Options struct {
 	// refuses, and is shown to the person. name is the credential, or "" where it is about none in particular: View then is the
 	// list, and Deploy the page that makes new ones. A list has only what may be viewed, and pages offer only what may be done,
 	// so it is called often and must be quick: authenticate before, in a middleware. What is done with a credential that there is
-	// needs View of it, too, but for Authorize; and who deploys one that names a key pair needs Use of that. Default nil: people at this machine may do
-	// everything, and nobody else anything; not every proxy says that it is one, so behind one set it. The store's
-	// Options.MayAuthorize is not asked.
+	// needs View of it, too, but for Authorize; and who deploys one that names a key pair needs Use of that. Default nil: people at
+	// this machine may do everything, and nobody else anything; not every proxy says that it is one, so behind one set it. The
+	// store's Options.MayAuthorize is not asked.
 	Allow func(r *http.Request, do Action, name string) (who string, err error)
 
 	// Title stands on each page. Default "Credentials".
