@@ -67,9 +67,12 @@ func attributesOf(members []member) (all []Attribute) {
 
 // secretsOf returns the names of the secrets that are set.
 func secretsOf(members []member) (names []string) {
-	for i, a := range attributesOf(members) {
-		if a.Secret && members[i].write() != nil {
-			names = append(names, a.Name)
+	for _, m := range members {
+		switch m.field.(type) {
+		case secretField, fileField:
+			if m.write() != nil {
+				names = append(names, m.name)
+			}
 		}
 	}
 	return names

@@ -197,10 +197,10 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 	s.note(n, Event{What: EventUndeployed, Who: s.who}, nil)
 	s.core.codes.forget(n)
 	s.core.forgetShared(ctx, n)
-	if kind == artifactKind {
-		err = s.core.endGrant(ctx, n, before, "")
+	if kind == grantKind {
+		return nil
 	}
-	if err != nil {
+	if err := s.core.endGrant(ctx, n, before, ""); err != nil {
 		return n.failure(fmt.Errorf("it is undeployed, but what its user authorized could not be removed: undeploy it again: %w", err))
 	}
 	return nil

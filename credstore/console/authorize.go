@@ -29,27 +29,31 @@ func (v *visit) authorize() {
 func (v *visit) callback() {
 	v.store.CallbackHandler(func(_ http.ResponseWriter, r *http.Request, err error) {
 		tenant, name := credstore.AttemptOf(r)
-		back := ""
-		if name != "" {
-			back = link("artifact", name)
-		}
-		if tenant != v.store.TenantID() {
-			if start, _, _ := strings.Cut(authcode.StartOf(r), "?"); start == "" {
-				back = "" // it is known no more where that was
-			} else {
-				back = path.Join(path.Dir(start), back)
-			}
-		}
-		if err == nil && back != "" {
+		back := v.pageOf(tenant, name, authcode.StartOf(r))
+		switch {
+		case err == nil && back != "":
 			v.goTo(back + "&done=authorized")
-			return
-		}
-		if err == nil {
+		case err == nil:
 			n := doneNotices["authorized"]
 			v.show(http.StatusOK, "message", page{Title: n.Title, Body: message{Text: n.Text}})
-			return
+		default:
+			title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)
+			v.show(status, "message", page{Title: title, Body: message{text, sentence(err.Error()), name, back}})
 		}
-		title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)
-		v.show(status, "message", page{Title: title, Body: message{text, sentence(err.Error()), name, back}})
 	}).ServeHTTP(v.w, v.r)
+}
+
+// pageOf returns the page of a credential: that of another tenant is beside the page where its authorization was started. "": it is
+// not known.
+func (v *visit) pageOf(tenant, name, start string) string {
+	start, _, _ = strings.Cut(start, "?")
+	switch {
+	case name == "":
+		return ""
+	case tenant == v.store.TenantID():
+		return link("artifact", name)
+	case start == "":
+		return ""
+	}
+	return path.Join(path.Dir(start), link("artifact", name))
 }

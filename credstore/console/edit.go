@@ -165,9 +165,9 @@ func (v *visit) lost(p posted) (wrong []credstore.Problem, err error) {
 	return wrong, err
 }
 
-// showRefused shows a form again that the store has refused.
+// showRefused shows a form again, in which nothing is wrong, and which the store has refused all the same.
 func (v *visit) showRefused(typ, version string, p posted, err error) {
-	wrong := credstore.Problems(err)
+	var wrong []credstore.Problem
 	status, conflict := http.StatusUnprocessableEntity, ""
 	switch {
 	case errors.Is(err, credstore.ErrChanged) && v.name == "":
@@ -180,7 +180,7 @@ func (v *visit) showRefused(typ, version string, p posted, err error) {
 		}
 	case errors.Is(err, credstore.ErrLimit):
 		wrong = []credstore.Problem{{What: err.Error()}}
-	case len(wrong) == 0:
+	default:
 		v.fail(http.StatusServiceUnavailable, "It cannot be told whether that was deployed",
 			sentence(err.Error())+" Look at the credential before you send it again.")
 		return

@@ -179,9 +179,11 @@ func (b *formBuilder) addPlace(at, label string) {
 	b.places = append(b.places, at)
 }
 
+// rowsFor is how many rows a form has for what is filled in.
+func rowsFor(filled int) int { return min(filled+spareRows, max(mostRows, filled)) }
+
 func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]field) {
-	filled := b.values.count(at)
-	for i := range min(filled+spareRows, max(mostRows, filled)) {
+	for i := range rowsFor(b.values.count(at)) {
 		var row []field
 		for _, part := range a.Parts {
 			place := fmt.Sprintf("%s[%d].%s", at, i, part.Name)
@@ -196,7 +198,7 @@ func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]fie
 
 func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field) {
 	names := b.values.names(at)
-	for i := range min(len(names)+spareRows, max(mostRows, len(names))) {
+	for i := range rowsFor(len(names)) {
 		name := field{ID: idOf(fmt.Sprint(at, "-", i, "-name")), Name: fmt.Sprintf("%s[%d].name", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".name").Label, i+1), Kind: "text"}
 		value := field{ID: idOf(fmt.Sprint(at, "-", i, "-value")), Name: fmt.Sprintf("%s[%d].value", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".value").Label, i+1), Kind: "text"}
 		if i < len(names) {

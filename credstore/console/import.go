@@ -14,7 +14,6 @@ type importBody struct {
 	Kind, Name, KeyPairAlias string
 	Replace                  bool
 	Problems                 []problem
-	KeyPairs                 []string
 }
 
 // The kinds of texts.

@@ -173,11 +173,11 @@ func span(d time.Duration) string {
 
 // outOf tells how much of a whole there is, with the unit once where it is the same.
 func outOf(part, whole time.Duration) string {
-	n, unit, _ := strings.Cut(span(part), " ")
-	if of := span(whole); strings.HasSuffix(of, " "+unit) {
-		return n + " of " + of
+	left, of := span(part), span(whole)
+	if n, unit, _ := strings.Cut(left, " "); strings.HasSuffix(of, " "+unit) {
+		left = n
 	}
-	return span(part) + " of " + span(whole)
+	return left + " of " + of
 }
 
 // exactTime is a time for people who want it exact.
