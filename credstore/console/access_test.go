@@ -99,7 +99,7 @@ func TestAllow(t *testing.T) {
 	for _, other := range pages("S4_ORDERS")[2:9] {
 		bob.get(other).requireStatus(http.StatusForbidden).has("Bob may only look.")
 	}
-	bob.get("./?q=SECRET").has("No credential is like that", "2 all")
+	bob.get("./?q=SECRET").has("No credential is like that", "0 all", "Show all 2")
 
 	alice := as("alice")
 	form := alice.get("edit?name=S4_ORDERS")

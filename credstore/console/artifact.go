@@ -89,7 +89,11 @@ func (v *visit) showArtifact(n *notice) {
 		v.failed(err)
 		return
 	}
-	v.show(http.StatusOK, "artifact", page{Title: v.name, Live: v.r.Method == http.MethodGet, Notice: n, Body: b})
+	p := page{Title: v.name, Live: true, Notice: n, Body: b}
+	if n != nil {
+		p.Here = link("artifact", v.name)
+	}
+	v.show(http.StatusOK, "artifact", p)
 }
 
 func eventsShown(events []credstore.Event) (all []event) {
@@ -98,6 +102,9 @@ func eventsShown(events []credstore.Event) (all []event) {
 		one := event{Title: cmp.Or(eventTitles[e.What], capital(e.What)), Event: e}
 		if e.Failed {
 			one.Class = "bad"
+		}
+		if e.Failed && e.What == credstore.EventTried {
+			one.Title = "Test failed"
 		}
 		all = append(all, one)
 	}

@@ -17,6 +17,7 @@ type about struct {
 	Default     string // what a choice is where none is made; "": it has to be made
 	Group       string // "": it is among the first
 	Rows        bool   // it is long: several lines
+	Required    bool   // no artifact of the type does without it
 }
 
 // The groups of attributes that most artifacts do without.
@@ -30,17 +31,17 @@ const (
 const (
 	secretHint = "It is never shown: enter it again with each change."
 	scopeHint  = "Separated by blanks."
-	fitsTheKey = "as fits the key"
+	fitsTheKey = "As fits the key"
 )
 
 // attributes tells of attributes by their names; one that is another thing in some type has that before it.
 var attributes = map[string]about{
-	"name":        {Label: "Name", Hint: "Programs refer to it by this name, which cannot be changed later."},
+	"name":        {Label: "Name", Required: true, Hint: "Programs refer to it by this name, which cannot be changed later."},
 	"description": {Label: "Description", Rows: true},
 
-	"tokenServiceUrl":      {Label: "Token service URL", Hint: "Where tokens come from: https."},
-	"clientId":             {Label: "Client ID"},
-	"clientSecret":         {Label: "Client secret", Hint: secretHint},
+	"tokenServiceUrl":      {Label: "Token service URL", Required: true, Hint: "Where tokens come from: https."},
+	"clientId":             {Label: "Client ID", Required: true},
+	"clientSecret":         {Label: "Client secret", Hint: secretHint + " A client that authenticates by a key pair has none."},
 	"clientAuthentication": {Label: "Client authentication", Default: "body"},
 	"grantType":            {Label: "Grant type", Default: "body", Hint: "Where grant_type is sent. Only old SAP services want it in the URL."},
 	"scope":                {Label: "Scope", Hint: scopeHint},
@@ -59,9 +60,9 @@ var attributes = map[string]about{
 	"assertionAudience":  {Label: "Assertion audience", Group: keyGroup, Hint: "Default: the token service URL."},
 
 	saml + "/audience":          {Label: "Audience", Hint: "What the token service calls itself. Default for SuccessFactors: www.successfactors.com."},
-	saml + "/keyPairAlias":      {Label: "Key pair alias", Hint: "The name of the key pair that signs the assertions. It may be deployed later."},
+	saml + "/keyPairAlias":      {Label: "Key pair alias", Required: true, Hint: "The name of the key pair that signs the assertions. It may be deployed later."},
 	"clientKey":                 {Label: "Client key", Hint: "The API key or client id. Default: the token service user."},
-	"targetSystemType":          {Label: "Target system type"},
+	"targetSystemType":          {Label: "Target system type", Required: true},
 	"companyId":                 {Label: "Company ID", Hint: "For SuccessFactors."},
 	"userId":                    {Label: "User ID", Default: "Principal Propagation", Hint: "Whom tokens are for: the user of each call, or the technical user whom the certificate names."},
 	"userIdSource":              {Label: "User ID source", Hint: "The claim that has the id of the user, such as mail or email."},
@@ -75,24 +76,26 @@ var attributes = map[string]about{
 	"attributes":                {Label: "Attributes", Group: assertionGroup, Hint: "They go into each assertion, such as use_username."},
 	"attributes.name":           {Label: "Attribute"},
 	"attributes.value":          {Label: "Value"},
-	"samlAssertionEncoding":     {Label: "Encoding of the assertion", Group: assertionGroup, Default: "as fits the target system"},
+	"samlAssertionEncoding":     {Label: "Encoding of the assertion", Group: assertionGroup, Default: "As fits the target system"},
 	"includeSigningCertificate": {Label: "Include the signing certificate", Group: assertionGroup},
 	saml + "/scope":             {Label: "Scope", Group: assertionGroup, Hint: scopeHint},
 
-	"provider":               {Label: "Provider", Default: "Generic"},
-	"tenant":                 {Label: "Tenant", Hint: "Microsoft 365 only, in place of the two URLs: its id or domain."},
-	"authorizationUrl":       {Label: "Authorization URL", Hint: "Where users are asked. It may have parameters of its own, such as access_type=offline."},
-	"refreshTokenExpiryDays": {Label: "Refresh token expiry in days", Hint: "At least 3, and at most 90 at Microsoft 365. Empty: it never ends."},
-	"redirectUrl":            {Label: "Redirect URL", Hint: "Empty: this runtime's own."},
-	"sendAs":                 {Label: "Client authentication", Default: "body"},
-	"userName":               {Label: "User name", Hint: "Whose resources it opens, such as that of a mailbox. Empty: whoever authorizes."},
-	"pkce":                   {Label: "PKCE", Group: providerGroup},
-	"scopeOnRefresh":         {Label: "Send the scope with each refresh", Group: providerGroup},
-	"scopeInUrl":             {Label: "Send the scope in the URL of the code exchange", Group: providerGroup},
-	"issuer":                 {Label: "Issuer", Group: providerGroup, Hint: "The provider's identifier (RFC 9207)."},
-	"revocationUrl":          {Label: "Revocation URL", Group: providerGroup, Hint: "Where refresh tokens are revoked (RFC 7009)."},
+	"provider":                {Label: "Provider", Default: "Generic"},
+	"tenant":                  {Label: "Tenant", Hint: "Microsoft 365 only, in place of the two URLs: its id or domain."},
+	"authorizationUrl":        {Label: "Authorization URL", Hint: "Where users are asked. It may have parameters of its own, such as access_type=offline. Empty for a Microsoft 365 tenant."},
+	code + "/tokenServiceUrl": {Label: "Token service URL", Hint: "Where tokens come from: https. Empty for a Microsoft 365 tenant."},
+	code + "/clientSecret":    {Label: "Client secret", Hint: secretHint + " A public client, or one that authenticates by a key pair, has none."},
+	"refreshTokenExpiryDays":  {Label: "Refresh token expiry in days", Hint: "At least 3, and at most 90 at Microsoft 365. Empty: it never ends."},
+	"redirectUrl":             {Label: "Redirect URL", Hint: "Empty: this runtime's own."},
+	"sendAs":                  {Label: "Client authentication", Default: "body"},
+	"userName":                {Label: "User name", Hint: "Whose resources it opens, such as that of a mailbox. Empty: whoever authorizes."},
+	"pkce":                    {Label: "PKCE", Group: providerGroup},
+	"scopeOnRefresh":          {Label: "Send the scope with each refresh", Group: providerGroup},
+	"scopeInUrl":              {Label: "Send the scope in the URL of the code exchange", Group: providerGroup},
+	"issuer":                  {Label: "Issuer", Group: providerGroup, Hint: "The provider's identifier (RFC 9207)."},
+	"revocationUrl":           {Label: "Revocation URL", Group: providerGroup, Hint: "Where refresh tokens are revoked (RFC 7009)."},
 
-	"secureParameter": {Label: "Secure parameter", Hint: secretHint},
+	"secureParameter": {Label: "Secure parameter", Required: true, Hint: secretHint},
 
 	"pkcs12":   {Label: "PKCS#12 file", Hint: "With the private key and its certificates (.p12, .pfx). Choose it again with each change."},
 	"password": {Label: "Password of the file", Hint: secretHint},

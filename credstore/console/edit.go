@@ -113,7 +113,7 @@ func (v *visit) save() {
 		return
 	}
 	if len(wrong) > 0 {
-		v.showForm(http.StatusUnprocessableEntity, newForm(typ, v.name, version, p.values, wrong))
+		v.showForm(http.StatusUnprocessableEntity, newForm(typ, v.name, version, p.values, append(wrong, p.forgotten()...)))
 		return
 	}
 	if err := v.store.DeployIf(v.r.Context(), a, version); err != nil {
@@ -185,7 +185,7 @@ func (v *visit) showRefused(typ, version string, p posted, err error) {
 			sentence(err.Error())+" Look at the credential before you send it again.")
 		return
 	}
-	f := newForm(typ, v.name, version, p.values, wrong)
+	f := newForm(typ, v.name, version, p.values, append(wrong, p.forgotten()...))
 	f.Conflict = conflict
 	v.showForm(status, f)
 }

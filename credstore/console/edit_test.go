@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +144,7 @@ func TestProblemsBesideTheField(t *testing.T) {
 	require.Equal(t, "client_id", fields.Get("customParameters[0].key"), "empty lines are closed up")
 	require.Equal(t, "url", fields.Get("customParameters[0].sendAs"))
 	require.Regexp(t, `<details open><summary>Custom parameters`, page.text)
+	page.has("Secrets and files are not sent back: enter those again that you have entered")
 	require.Empty(t, s.noted())
 
 	// What only shows when the rest is right.
@@ -155,8 +158,17 @@ func TestProblemsBesideTheField(t *testing.T) {
 	page.send(again).requireStatus(http.StatusOK)
 
 	b.get("new?type=OAuth2+Authorization+Code").send(map[string]any{"name": "CODE", "refreshTokenExpiryDays": "two"}).has("Refresh token expiry in days : not a whole number")
-	b.get("new?type=OAuth2+SAML+Bearer+Assertion").send(map[string]any{"name": "SF", "attributes[0].name": "a", "attributes[0].value": "1", "attributes[2].name": "a", "attributes[2].value": "2"}).
-		has("Attributes : \"a\" comes twice", "Token service URL : missing")
+	page = b.get("new?type=OAuth2+SAML+Bearer+Assertion").send(map[string]any{"name": "SF", "attributes[0].name": "a-b", "attributes[0].value": "1",
+		"attributes[1].name": "a_b", "attributes[1].value": "2", "attributes[3].name": "a-b", "attributes[3].value": "3"}).
+		has("Attributes : \"a-b\" comes twice", "Token service URL : missing").hasNot("Secrets and files")
+	for i, row := range [][2]string{{"a-b", "1"}, {"a_b", "2"}, {"a-b", "3"}} {
+		at := fmt.Sprintf("attributes[%d].", i)
+		require.Equal(t, row, [2]string{page.fields().Get(at + "name"), page.fields().Get(at + "value")}, "nothing that was entered is lost")
+	}
+	page = page.send(map[string]any{"attributes[2].name": "c", "attributes[1].value": strings.Repeat("2", 2000), "targetSystemType": "Generic", "keyPairAlias": "pair", "clientKey": "key",
+		"tokenServiceUrl": "https://acme.example/token"}).has("Value 2 : ")
+	require.Regexp(t, `<a href="#f-attributes-1--value">Value 2</a>`, page.text)
+	require.Regexp(t, `id="f-attributes-1--value"[^>]* aria-describedby="f-attributes-1--value-error" aria-invalid="true"`, page.text)
 	for _, reference := range []string{"${env:HOME}", "${file:/etc/passwd}"} {
 		b.get("new?type=Secure+Parameter").send(map[string]any{"name": "P", "secureParameter": reference}).requireStatus(http.StatusUnprocessableEntity).has("a reference")
 	}
@@ -328,4 +340,22 @@ func TestRowsAreNotLost(t *testing.T) {
 	deployed, err := s.store.Artifact(t.Context(), "SAML")
 	require.NoError(t, err)
 	require.Len(t, deployed.(*credstore.SAMLBearerAssertion).Attributes, 100)
+}
+
+// TestRequired has each input that is said to be required be so.
+func TestRequired(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	label := regexp.MustCompile(`<label for="([^"]*)">([^<]*) <span class="quiet">\(required\)</span>`)
+	for _, typ := range credstore.Types() {
+		page := s.browser(t).get("new?type=" + url.QueryEscape(typ))
+		all := label.FindAllStringSubmatch(page.text, -1)
+		require.NotEmpty(t, all)
+		require.Equal(t, "Name", all[0][2])
+		empty := page.send(nil).requireStatus(http.StatusUnprocessableEntity)
+		for _, one := range all {
+			require.Regexp(t, `<(input|select) id="`+one[1]+`"[^>]* required`, page.text)
+			empty.has(one[2] + " : missing")
+		}
+	}
 }

@@ -43,6 +43,8 @@ type field struct {
 	Removable                    bool // it is a secret that is set, and can be removed
 	Words                        []word
 	Rows                         [][]field
+	Most                         int    // rows that there can be
+	Folded                       bool   // what it is stands on the fold that it is in
 	List                         string // the id of a list of suggestions
 	Describes                    string // the ids of hint and error
 }
@@ -72,7 +74,7 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 	if name != "" {
 		f.Cancel = link("artifact", name)
 	}
-	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, labels: map[string]string{}}
+	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, inputs: map[string]problem{}}
 	for i := range wrong {
 		wrong[i].What = inLabels(typ, wrong[i].What)
 		b.wrong[wrong[i].At] = capital(wrong[i].What)
@@ -88,10 +90,11 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 		}
 		one := b.field(a, of, a.Name)
 		if a.Name == "name" {
-			if one.Required, one.Fixed = true, name != ""; one.Fixed {
+			if one.Fixed = name != ""; one.Fixed {
 				one.Hint = "It cannot be changed: programs refer to it by this name."
 			}
 		}
+		one.Folded = of.Group == of.Label
 		g := &f.Groups[at]
 		g.Fields = append(g.Fields, one)
 		g.Open = g.Open || one.isFilled()
@@ -110,10 +113,11 @@ func (b *formBuilder) addProblems(wrong []credstore.Problem) {
 	}
 	slices.SortStableFunc(wrong, func(a, b credstore.Problem) int { return place(a) - place(b) })
 	for _, p := range wrong {
-		one := problem{Label: p.At, Text: p.What}
-		if label, known := b.labels[p.At]; known {
-			one.ID, one.Label = idOf(p.At), label
+		one := problem{Label: p.At}
+		if input, known := b.inputs[p.At]; known {
+			one = input
 		}
+		one.Text = p.What
 		b.form.Problems = append(b.form.Problems, one)
 	}
 }
@@ -121,15 +125,15 @@ func (b *formBuilder) addProblems(wrong []credstore.Problem) {
 type formBuilder struct {
 	form   *form
 	values values
-	wrong  map[string]string // by place
-	labels map[string]string // of the fields that there are, by place
-	places []string          // of the fields, in their order
+	wrong  map[string]string  // by place
+	inputs map[string]problem // of the fields that there are, without texts, by place
+	places []string           // of the fields, in their order
 }
 
 // field makes the field of an attribute, which is at a place.
 func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
-	b.addPlace(at, of.Label)
-	f := field{ID: idOf(at), Name: at, Label: of.Label, Hint: of.Hint, Error: b.wrong[at], Value: b.values[at], Kind: "text"}
+	b.add(at, idOf(at), of.Label)
+	f := field{ID: idOf(at), Name: at, Label: of.Label, Hint: of.Hint, Error: b.wrong[at], Value: b.values[at], Kind: "text", Required: of.Required}
 	if of.Rows {
 		f.Kind = "area"
 	}
@@ -154,9 +158,9 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.File:
 		f.Kind = "file"
 	case credstore.Texts:
-		f.Kind, f.Rows = "rows", b.textRows(a, at)
+		f.Kind, f.Rows, f.Most = "rows", b.textRows(a, at), mostRows
 	case credstore.Objects:
-		f.Kind, f.Rows = "rows", b.objectRows(a, at)
+		f.Kind, f.Rows, f.Most = "rows", b.objectRows(a, at), mostRows
 	}
 	f.Removable = f.Error == capital(lostSecret)
 	if a.Secret && a.Kind == credstore.Text {
@@ -174,9 +178,12 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	return f
 }
 
-func (b *formBuilder) addPlace(at, label string) {
-	b.labels[at] = label
-	b.places = append(b.places, at)
+// add notes the input of a place, for what is wrong there. Of several, the first is shown.
+func (b *formBuilder) add(at, id, label string) {
+	if _, known := b.inputs[at]; !known {
+		b.inputs[at] = problem{ID: id, Label: label}
+		b.places = append(b.places, at)
+	}
 }
 
 // rowsFor is how many rows a form has for what is filled in.
@@ -187,9 +194,9 @@ func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]fie
 		var row []field
 		for _, part := range a.Parts {
 			place := fmt.Sprintf("%s[%d].%s", at, i, part.Name)
-			one := b.field(part, aboutOf(b.form.Type, at+"."+part.Name), place)
-			one.Label = fmt.Sprintf("%s %d", one.Label, i+1)
-			row = append(row, one)
+			of := aboutOf(b.form.Type, at+"."+part.Name)
+			of.Label = fmt.Sprintf("%s %d", of.Label, i+1)
+			row = append(row, b.field(part, of, place))
 		}
 		rows = append(rows, row)
 	}
@@ -197,17 +204,19 @@ func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]fie
 }
 
 func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field) {
-	names := b.values.names(at)
-	for i := range rowsFor(len(names)) {
-		name := field{ID: idOf(fmt.Sprint(at, "-", i, "-name")), Name: fmt.Sprintf("%s[%d].name", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".name").Label, i+1), Kind: "text"}
-		value := field{ID: idOf(fmt.Sprint(at, "-", i, "-value")), Name: fmt.Sprintf("%s[%d].value", at, i), Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+".value").Label, i+1), Kind: "text"}
-		if i < len(names) {
-			place := at + "." + names[i]
-			name.Value, value.Value, value.Error = names[i], b.values[place], b.wrong[place]
-			if value.Error != "" {
-				value.ID = idOf(place)
+	filled := b.values.pairs(at)
+	for i := range rowsFor(len(filled)) {
+		part := func(name string) field {
+			input := fmt.Sprintf("%s[%d].%s", at, i, name)
+			return field{ID: idOf(input), Name: input, Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+"."+name).Label, i+1), Kind: "text"}
+		}
+		name, value := part("name"), part("value")
+		if i < len(filled) {
+			name.Value, value.Value = filled[i][0], filled[i][1]
+			place := at + "." + name.Value
+			b.add(place, value.ID, value.Label)
+			if value.Error = b.wrong[place]; value.Error != "" {
 				value.Describes = value.ID + "-error"
-				b.addPlace(place, names[i])
 			}
 		}
 		rows = append(rows, []field{name, value})

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ type importBody struct {
 	Kind, Name, KeyPairAlias string
 	Replace                  bool
 	Problems                 []problem
+	KeyPairs                 []string // names that may be the alias
 }
 
 // The kinds of texts.
@@ -26,7 +28,7 @@ const (
 type imported struct{ Name, Type, Link, Outcome, Class string }
 
 func (v *visit) importPage() {
-	v.show(http.StatusOK, "import", page{Title: "Import", Body: importBody{Kind: artifactsText}})
+	v.showImport(http.StatusOK, "Import", importBody{Kind: artifactsText})
 }
 
 // importAll deploys what a text has: all, or if something is wrong with one of them, nothing.
@@ -46,6 +48,7 @@ func (v *visit) importAll() {
 	if len(text) == 0 {
 		text = []byte(v.r.PostForm.Get("text"))
 	}
+	text = bytes.TrimSpace(text)
 	all, wrong := b.parse(text)
 	if wrong == nil {
 		if wrong, err = v.admitAll(all, b.Replace); err != nil {
@@ -58,12 +61,20 @@ func (v *visit) importAll() {
 		return
 	}
 	b.Problems = problemsOf(wrong)
-	v.show(http.StatusUnprocessableEntity, "import", page{Title: "Not imported: Import", Body: b})
+	if len(text) > 0 {
+		b.Problems = append(b.Problems, problem{Text: "what you have sent is not sent back: choose the file, or paste the text, again"})
+	}
+	v.showImport(http.StatusUnprocessableEntity, "Not imported: Import", b)
+}
+
+func (v *visit) showImport(status int, title string, b importBody) {
+	b.KeyPairs = v.keyPairs()
+	v.show(status, "import", page{Title: title, Body: b})
 }
 
 func (b *importBody) parse(text []byte) ([]credstore.Artifact, error) {
 	switch {
-	case len(strings.TrimSpace(string(text))) == 0:
+	case len(text) == 0:
 		return nil, errors.New("choose a file, or paste its text")
 	case b.Kind == serviceKeyText:
 		return credstore.ParseServiceKey(b.Name, text, b.KeyPairAlias)
@@ -106,7 +117,7 @@ func (v *visit) admitAll(all []credstore.Artifact, replace bool) (wrong, err err
 	return errors.Join(errs...), nil
 }
 
-// deployAll deploys one after the other, and tells what came of each.
+// deployAll deploys one after the other. If that does not go well, it tells what came of each.
 func (v *visit) deployAll(all []credstore.Artifact, replace bool) {
 	var outcomes []imported
 	failed := 0
@@ -124,13 +135,12 @@ func (v *visit) deployAll(all []credstore.Artifact, replace bool) {
 		}
 		outcomes = append(outcomes, one)
 	}
-	n := &notice{Title: "Imported", Text: fmt.Sprintf("%s deployed.", times(len(all), "credential"))}
-	status := http.StatusOK
-	if failed > 0 {
-		n = &notice{Bad: true, Title: "Not all of it was imported", Text: fmt.Sprintf("%d of %d could not be deployed. The others are.", failed, len(all))}
-		status = http.StatusUnprocessableEntity
+	if failed == 0 {
+		v.goTo("./?sort=deployed&done=imported")
+		return
 	}
-	v.show(status, "imported", page{Title: n.Title, Notice: n, Body: outcomes})
+	n := &notice{Bad: true, Title: "Not all of it was imported", Text: fmt.Sprintf("%d of %d could not be deployed. The others are.", failed, len(all))}
+	v.show(http.StatusUnprocessableEntity, "imported", page{Title: "Import", Notice: n, Body: outcomes})
 }
 
 // problemsOf takes an error apart for people.

@@ -19,13 +19,14 @@ func TestImportArtifacts(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser(t)
 	page := b.get("import")
-	page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("2 credentials deployed", "ONE Client credentials Deployed.", "TWO Secure parameter Deployed.")
+	page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported What was imported is the first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
 	require.Equal(t, []string{"ONE deployed by somebody at this machine", "TWO deployed by somebody at this machine"}, s.noted())
 
 	other := `[{"type": "Secure Parameter", "name": "THREE", "secureParameter": "S3NTINEL-3"}, {"type": "Secure Parameter", "name": "TWO", "secureParameter": "S3NTINEL-4"}]`
 	page = page.send(map[string]any{"text": other}).requireStatus(http.StatusUnprocessableEntity).has("TWO: there is a credential of that name")
 	require.Empty(t, s.noted(), "all or nothing")
 	require.Empty(t, page.fields().Get("text"), "there are secrets in it")
+	page.has("What you have sent is not sent back: choose the file, or paste the text, again")
 	page.send(map[string]any{"file": file(other), "text": nil, "replace": "on"}).requireStatus(http.StatusOK)
 	value, err := s.store.SecureParameter(t.Context(), "TWO")
 	require.NoError(t, err)
@@ -41,9 +42,9 @@ func TestImportRefuses(t *testing.T) {
 		fields map[string]any
 		want   string
 	}{
-		"nothing":          {map[string]any{"text": " "}, "choose a file, or paste its text"},
+		"nothing":          {map[string]any{"text": " "}, "Choose a file, or paste its text"},
 		"no JSON":          {map[string]any{"text": "S3NTINEL"}, "not JSON"},
-		"an empty list":    {map[string]any{"text": "[]"}, "there is no artifact in it"},
+		"an empty list":    {map[string]any{"text": "[]"}, "There is no artifact in it"},
 		"a reference":      {map[string]any{"text": `{"type": "Secure Parameter", "name": "P", "secureParameter": "${env:HOME}"}`}, `artifacts[0] "P" secureParameter: a reference`},
 		"a file reference": {map[string]any{"text": `{"type": "Key Pair", "name": "P", "pkcs12": "${file:/etc/passwd}"}`}, `artifacts[0] "P" pkcs12: a reference`},
 		"one that is wrong": {map[string]any{"text": `[{"type": "Secure Parameter", "name": "P", "secureParameter": "S3NTINEL"}, {"type": "Secure Parameter", "name": "Q"}]`},
@@ -79,7 +80,7 @@ func TestImportAServiceKeyAndADestination(t *testing.T) {
 	page := b.get("import")
 	key, err := os.ReadFile("../../clientcredentials/testdata/servicekeys/bare-secret.json")
 	require.NoError(t, err)
-	page.send(map[string]any{"kind": "service-key", "name": "FROM_KEY", "file": file(key)}).requireStatus(http.StatusOK).has("1 credential deployed")
+	page.send(map[string]any{"kind": "service-key", "name": "FROM_KEY", "file": file(key)}).requireStatus(http.StatusOK).has("Imported", "FROM_KEY")
 	a, err := s.store.Artifact(t.Context(), "FROM_KEY")
 	require.NoError(t, err)
 	require.Equal(t, credstore.InHeader, a.(*credstore.ClientCredentials).ClientAuthentication)

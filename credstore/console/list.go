@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,20 +67,12 @@ func (q query) link() string {
 	return "./?" + values.Encode()
 }
 
-func (q query) matches(i *credstore.Info) bool {
+// finds reports whether a credential is one of those that are looked for, whatever their status.
+func (q query) finds(i *credstore.Info) bool {
 	switch {
 	case q.Type != "" && i.Type != q.Type:
 		return false
-	case q.Status == attention:
-		return needsAttention(i) && q.finds(i)
-	case q.Status != "" && i.Status != q.Status:
-		return false
-	}
-	return q.finds(i)
-}
-
-func (q query) finds(i *credstore.Info) bool {
-	if q.Search == "" {
+	case q.Search == "":
 		return true
 	}
 	want := strings.ToLower(q.Search)
@@ -154,6 +147,7 @@ type listBody struct {
 	Counts         []count
 	Types          []string
 	Headers        []header
+	Orders         []order
 	First, Last    int    // of the rows, from 1
 	Previous, Next string // links; "": there is none
 	MayDeploy      bool
@@ -169,8 +163,13 @@ type count struct {
 // header is a column's head, with the list that is sorted by it.
 type header struct {
 	Text, Link string
-	Sort       string // by what the list is sorted now, or would be by this column
 	Sorted     string // ascending, descending or none
+}
+
+// order is one that can be chosen where the columns have no heads.
+type order struct {
+	Sort, Text string
+	Chosen     bool
 }
 
 // row is a credential in the list.
@@ -201,18 +200,48 @@ func (v *visit) list() {
 			continue
 		}
 		b.All++
-		counts[info.Status]++
-		if needsAttention(info) {
-			counts[attention]++
+		if !q.finds(info) {
+			continue
 		}
-		if q.matches(info) {
+		are := []string{"", info.Status}
+		if needsAttention(info) {
+			are = append(are, attention)
+		}
+		for _, status := range are {
+			counts[status]++
+		}
+		if slices.Contains(are, q.Status) {
 			found = append(found, info)
 		}
 	}
 	q.sort(found)
 	b.fill(q, found, v)
 	b.count(q, counts)
-	v.show(http.StatusOK, "list", page{Title: v.opts.Title, Live: true, Notice: doneNotice(v.r), Body: b})
+	p := page{Title: b.title(v.opts.Title), Live: true, Notice: doneNotice(v.r), Body: b}
+	if p.Notice != nil {
+		p.Here = q.link()
+	}
+	v.show(http.StatusOK, "list", p)
+}
+
+// title tells the list from other pages of it: what it is cut down to, and which page it is.
+func (b *listBody) title(all string) string {
+	var parts []string
+	for _, c := range b.Counts {
+		if c.Chosen && c.Status != "" {
+			parts = append(parts, c.Text)
+		}
+	}
+	if b.Query.Type != "" {
+		parts = append(parts, kindOf(b.Query.Type))
+	}
+	if b.Query.Search != "" {
+		parts = append(parts, "“"+b.Query.Search+"”")
+	}
+	if b.Query.Page > 1 {
+		parts = append(parts, fmt.Sprint("page ", b.Query.Page))
+	}
+	return cmp.Or(capital(strings.Join(parts, ", ")), all)
 }
 
 // fill shows a page of what was found.
@@ -235,21 +264,30 @@ func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
 	if other.Page = q.Page + 1; other.Page <= pages {
 		b.Next = other.link()
 	}
-	for _, column := range []struct{ key, text string }{
-		{"name", "Name"}, {"status", "Status"}, {"service", "Token service and user"}, {"deployed", "Deployed"},
-		{"token", "Access token"}, {"refresh", "Refresh token or certificate"}, {"failures", "Failures in a day"},
+	for _, column := range []struct{ key, text, ascending, descending string }{
+		{"name", "Name", "from A to Z", "from Z to A"},
+		{"status", "Status", "the most urgent first", "the least urgent first"},
+		{"service", "Token service and user", "from A to Z", "from Z to A"},
+		{"deployed", "Deployed", "the newest first", "the oldest first"},
+		{"token", "Access token", "what ends first", "what ends last"},
+		{"refresh", "Refresh token or certificate", "what ends first", "what ends last"},
+		{"failures", "Failures in a day", "the most first", "the fewest first"},
 	} {
-		h := header{Text: column.text, Sort: column.key, Sorted: "none"}
+		h := header{Text: column.text, Sorted: "none"}
+		ascending, descending := column.key, "-"+column.key
 		other := q
-		other.Sort, other.Page = column.key, 1
+		other.Sort, other.Page = ascending, 1
 		switch q.Sort {
-		case column.key:
-			h.Sorted, other.Sort = "ascending", "-"+column.key
-		case "-" + column.key:
-			h.Sort, h.Sorted = q.Sort, "descending"
+		case ascending:
+			h.Sorted, other.Sort = "ascending", descending
+		case descending:
+			h.Sorted = "descending"
 		}
 		h.Link = other.link()
 		b.Headers = append(b.Headers, h)
+		b.Orders = append(b.Orders,
+			order{ascending, column.text + ": " + column.ascending, q.Sort == ascending},
+			order{descending, column.text + ": " + column.descending, q.Sort == descending})
 	}
 }
 
@@ -259,7 +297,7 @@ func (b *listBody) count(q query, counts map[string]int) {
 		other.Status, other.Page = status, 1
 		b.Counts = append(b.Counts, count{Status: status, Text: text, N: n, Link: other.link(), Chosen: q.Status == status})
 	}
-	add("", "all", b.All)
+	add("", "all", counts[""])
 	add(attention, "need attention", counts[attention])
 	for _, status := range statuses[1:] {
 		add(status, status, counts[status])

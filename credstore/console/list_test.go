@@ -77,7 +77,10 @@ func TestListIsSortedAndSearched(t *testing.T) {
 		require.Equal(t, want, strings.Join(page.names(), " "), query)
 		page.hasNot("secret=no")
 	}
+	b.get("./?q=odd-id").has("1 all", "1 need attention", "0 Error", "0 Unauthorized", "1 Deployed")
+	b.get("./?q=odd-id&status=Error").has("1 all", "0 Error", "No credential is like that", "Show all 6")
 	page := b.get("./?status=attention&q=a&sort=-name").has("6 all", "3 need attention", "1 Error", "127.0.0.1:")
+	require.Contains(t, page.text, "<title>Need attention, “a” · Credentials</title>", "tabs and histories tell one list from another")
 	require.Contains(t, page.text, `<option value="-name" selected>`, "a search keeps the order")
 	require.Contains(t, page.text, `<input type="hidden" name="status" value="attention">`, "a search keeps what was chosen")
 	require.Contains(t, page.text, `value="a"`)

@@ -26,6 +26,14 @@ type posted struct {
 	hasSecrets bool // some were entered
 }
 
+// forgotten tells a person whose form comes back what it has no longer.
+func (p posted) forgotten() []credstore.Problem {
+	if !p.hasSecrets {
+		return nil
+	}
+	return []credstore.Problem{{What: "secrets and files are not sent back: enter those again that you have entered"}}
+}
+
 // readForm reads the fields of an artifact's type.
 func readForm(r *http.Request, typ string) (posted, error) {
 	p := posted{values: values{}}
@@ -101,8 +109,9 @@ func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
 		name := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].name", a.Name, i)))
 		value := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].value", a.Name, i)))
 		if name != "" || value != "" {
+			row := fmt.Sprintf("%s[%d].", a.Name, len(all))
+			p.values[row+"name"], p.values[row+"value"] = name, value
 			all = append(all, [2]string{name, value})
-			p.values[a.Name+"."+name] = value
 		}
 	}
 	if all == nil {

@@ -21,7 +21,7 @@ var templates = parseTemplates("list", "artifact", "form", "types", "import", "i
 func parseTemplates(names ...string) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range names {
-		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable})
+		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable, "capital": capital})
 		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/"+name+".html"))
 	}
 	return all
@@ -45,7 +45,8 @@ type page struct {
 	Tenant  string
 	Who     string
 	Edition string
-	Live    bool // it keeps itself up to date
+	Live    bool   // it keeps itself up to date
+	Here    string // its address, where that which the browser has is of what was done; "": the browser has it
 	Notice  *notice
 	Now     time.Time
 	Body    any
@@ -70,7 +71,8 @@ type notice struct {
 var doneNotices = map[string]notice{
 	"deployed":   {Title: "Deployed", Text: "Programs use it from now on."},
 	"authorized": {Title: "Authorized", Text: "Tokens come by themselves from now on."},
-	"deleted":    {Title: "Deleted", Text: "Programs that use it fail from now on."},
+	"deleted":    {Title: "Deleted", Text: "The credential is gone. Programs that use it fail from now on."},
+	"imported":   {Title: "Imported", Text: "What was imported is the first in this list."},
 }
 
 func doneNotice(r *http.Request) *notice {

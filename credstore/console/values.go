@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,8 +62,8 @@ func (all values) shown(a credstore.Attribute) string {
 		return ""
 	case credstore.Texts:
 		var lines []string
-		for _, name := range all.names(a.Name) {
-			lines = append(lines, name+": "+all[a.Name+"."+name])
+		for _, pair := range all.pairs(a.Name) {
+			lines = append(lines, pair[0]+": "+pair[1])
 		}
 		return strings.Join(lines, "\n")
 	case credstore.Objects:
@@ -96,13 +97,17 @@ func (all values) count(at string) (n int) {
 	return n
 }
 
-// names returns the names in an object of texts, sorted.
-func (all values) names(at string) (names []string) {
-	for place := range all {
+// pairs returns the names and values in an object of texts: those of a form in its order, where a name may come twice, and those
+// of an artifact sorted by name.
+func (all values) pairs(at string) (pairs [][2]string) {
+	for i := range all.count(at) {
+		row := fmt.Sprintf("%s[%d].", at, i)
+		pairs = append(pairs, [2]string{all[row+"name"], all[row+"value"]})
+	}
+	for _, place := range slices.Sorted(maps.Keys(all)) {
 		if name, ok := strings.CutPrefix(place, at+"."); ok {
-			names = append(names, name)
+			pairs = append(pairs, [2]string{name, all[place]})
 		}
 	}
-	slices.Sort(names)
-	return names
+	return pairs
 }

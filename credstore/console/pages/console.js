@@ -1,45 +1,58 @@
-// Pages work without this. With it they keep themselves up to date: what has the attribute data-keep is replaced by what the
-// same address shows now, and nothing else, so that the place, the focus and what is being typed stay.
+// Pages work without this. With it they keep themselves up to date: what has the attribute data-keep is made like what the same
+// address shows now. What is alike in both stays as it is, and with it the place, the focus, a selection and what is being typed.
 (() => {
   const every = 10000;
-  const live = document.body.hasAttribute('data-live') && !document.querySelector('[role=alert]');
 
-  for (const input of document.querySelectorAll('[data-copy]')) {
-    if (!navigator.clipboard) break;
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = 'Copy';
-    button.addEventListener('click', async () => {
-      try {
-        await navigator.clipboard.writeText(input.value);
-        button.textContent = 'Copied';
-      } catch {
-        input.select();
-      }
-    });
-    input.after(button);
-  }
+  // This page may be the answer to a form, or tell what was done: loaded again, it is the page that has that address.
+  const { here } = document.body.dataset;
+  if (here) history.replaceState(null, '', here);
 
-  document.getElementById('problems')?.focus();
+  document.querySelector('[role=alert]')?.focus();
 
-  // What was done is told once, and not again when the page is loaded again.
-  const here = new URL(location.href);
-  if (here.searchParams.has('done')) {
-    here.searchParams.delete('done');
-    history.replaceState(null, '', here);
-  }
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest('button');
+    if (button?.matches('[data-copy]')) await copy(button);
+    if (button?.matches('[data-add]')) addRow(button);
+  });
 
-  if (!live) return;
+  const copy = async (button) => {
+    const input = button.parentElement.querySelector('input');
+    try {
+      await navigator.clipboard.writeText(input.value);
+      button.textContent = 'Copied';
+    } catch {
+      input.select(); // for the keys that copy
+    }
+  };
 
-  const state = document.createElement('span');
-  state.setAttribute('role', 'status');
+  // A row that is added is like the last one, but for its number, and for what was entered.
+  const after = (text) => text.replace(/\d+(?=\D*$)/, (n) => Number(n) + 1);
+  const addRow = (button) => {
+    const rows = button.closest('fieldset');
+    const last = [...rows.querySelectorAll('.row')].at(-1);
+    const row = last.cloneNode(true);
+    for (const e of row.querySelectorAll('*')) {
+      for (const name of ['id', 'name', 'for', 'aria-describedby']) if (e.hasAttribute(name)) e.setAttribute(name, after(e.getAttribute(name)));
+      if (e.matches('label')) e.textContent = after(e.textContent);
+      if (e.matches('input')) e.value = '';
+    }
+    last.after(row);
+    row.querySelector('input').focus();
+    if (rows.querySelectorAll('.row').length >= Number(button.dataset.add)) button.remove();
+  };
+
+  const line = document.querySelector('.as-of');
+  if (!line) return;
+
   const pause = document.createElement('button');
   pause.type = 'button';
   pause.className = 'small';
-  const line = document.querySelector('.as-of');
-  line.after(pause, state);
+  const state = document.createElement('span');
+  state.setAttribute('role', 'status');
+  line.append(pause, state);
+  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   let paused = false;
-  const show = () => { pause.textContent = paused ? 'Go on with updates' : 'Pause updates'; };
+  const show = () => say(pause, paused ? 'Go on with updates' : 'Pause updates');
   pause.addEventListener('click', () => {
     paused = !paused;
     show();
@@ -47,41 +60,63 @@
   });
   show();
 
-  // What has the focus is found again by where it leads, or by its id.
-  const focused = () => {
-    const e = document.activeElement;
-    return e && e.closest('[data-keep]') ? { keep: e.closest('[data-keep]').dataset.keep, href: e.getAttribute('href'), id: e.id } : null;
+  // nameOf tells an element from its neighbours, so that it is found again where it has moved: a link by where it leads, and a
+  // row by its first link.
+  const nameOf = (node) => node.dataset?.key ?? (node.nodeName === 'TR' ? node.querySelector('a') : node)?.getAttribute?.('href') ?? null;
+
+  // patch makes a node like another one of the same kind, by as few changes as it can.
+  const patch = (old, now) => {
+    if (old.isEqualNode(now)) return;
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.nodeValue = now.nodeValue;
+      return;
+    }
+    for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const free = [...old.childNodes];
+    const children = [...now.childNodes].map((next) => {
+      const at = free.findIndex((child) => child.nodeName === next.nodeName && nameOf(child) === nameOf(next));
+      if (at < 0) return next;
+      const [child] = free.splice(at, 1);
+      patch(child, next);
+      return child;
+    });
+    for (const child of free) child.remove();
+    let place = old.firstChild;
+    for (const child of children) {
+      // What moves loses the focus, so what has no name makes way, and is put back where it belongs.
+      while (place && place !== child && nameOf(child) && !nameOf(place)) {
+        const way = place;
+        place = place.nextSibling;
+        way.remove();
+      }
+      if (place === child) place = place.nextSibling;
+      else old.insertBefore(child, place);
+    }
   };
-  const focus = (was) => {
-    const part = document.querySelector(`[data-keep="${was.keep}"]`);
-    const all = part ? [...part.querySelectorAll('a, button, input')] : [];
-    all.find((e) => (was.id ? e.id === was.id : e.getAttribute('href') === was.href))?.focus({ preventScroll: true });
-  };
-  const selects = () => {
-    const s = getSelection();
-    return s && !s.isCollapsed && s.anchorNode?.parentElement?.closest('[data-keep]');
+
+  const patchAll = (next) => {
+    const focused = document.activeElement;
+    for (const part of document.querySelectorAll('[data-keep]')) patch(part, next.querySelector(`[data-keep="${part.dataset.keep}"]`));
+    if (document.activeElement !== focused) (focused.isConnected ? focused : document.getElementById('main')).focus({ preventScroll: true });
   };
 
   const excuses = { 401: 'you may have to log in again', 403: 'you may not see it any more', 404: 'it is gone' };
   let running = false;
   const update = async () => {
-    if (paused || running || document.hidden || selects()) return;
+    if (paused || running || document.hidden) return;
     running = true;
     try {
       const answer = await fetch(location.href, { cache: 'no-store', redirect: 'manual', signal: AbortSignal.timeout(every) });
       if (!answer.ok) throw new Error(excuses[answer.type === 'opaqueredirect' ? 401 : answer.status] ?? 'the program does not answer as it should');
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      const was = focused();
-      for (const part of document.querySelectorAll('[data-keep]')) {
-        const now = next.querySelector(`[data-keep="${part.dataset.keep}"]`);
-        if (now && now.innerHTML !== part.innerHTML) part.replaceChildren(...now.childNodes);
-      }
-      if (was) focus(was);
-      state.textContent = '';
+      if (!next.querySelector('[data-keep]')) throw new Error(excuses[401]); // it is not a page of ours
+      patchAll(next);
+      say(state, '');
       document.body.classList.remove('stale');
     } catch (e) {
       const why = e instanceof TypeError || e.name === 'TimeoutError' ? 'the program does not answer' : e.message;
-      state.textContent = `This page is not up to date: ${why}. It is tried again.`;
+      say(state, `This page is not up to date: ${why}. It is tried again.`);
       document.body.classList.add('stale');
     } finally {
       running = false;

@@ -1,0 +1,200 @@
+package console_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/memstore"
+	"github.com/outgrant/outgrant/internal/peers/peer"
+	"github.com/outgrant/outgrant/oauthtest"
+)
+
+// updateNow has a page update itself at once.
+func updateNow(t testing.TB, b *peer.Chromium) {
+	b.Evaluate(t, "document.dispatchEvent(new Event('visibilitychange'))")
+}
+
+func parameter(name, description string) *credstore.SecureParameter {
+	return &credstore.SecureParameter{Name: name, Description: description, Value: "a secret"}
+}
+
+// TestUpdatesLeaveThePlace has rows come, change, move and go around the one that has the focus, in which something is selected.
+func TestUpdatesLeaveThePlace(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	deploy := func(name, description string) {
+		t.Helper()
+		require.NoError(t, s.store.Deploy(t.Context(), parameter(name, description)))
+	}
+	for _, name := range []string{"B", "D", "E", "F"} {
+		deploy(name, "as it was")
+	}
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"?sort=name")
+	b.Evaluate(t, `(() => {
+		const link = [...document.querySelectorAll('.name')].find((e) => e.textContent === 'E');
+		link.focus();
+		link.is = 'the same element';
+		getSelection().selectAllChildren(link.parentElement);
+		window.left = 0;
+		link.addEventListener('blur', () => window.left++);
+	})()`)
+	place := func() string {
+		return b.Evaluate(t, "[document.activeElement.textContent, document.activeElement.is, 'left ' + window.left, getSelection().toString().includes('as it was')]")
+	}
+	const same = "E,the same element,left 0,true"
+	require.Equal(t, same, place())
+
+	require.NoError(t, s.store.Undeploy(t.Context(), "B"))
+	deploy("A", "before it")
+	deploy("D", "changed")
+	deploy("G", "behind it")
+	updateNow(t, b)
+	b.Until(t, "behind it", 5*time.Second)
+	require.Equal(t, "A,D,E,F,G", b.Evaluate(t, "[...document.querySelectorAll('.name')].map((e) => e.textContent)"))
+	require.Contains(t, b.Text(t), "changed")
+	require.NotContains(t, b.Text(t), "Show all")
+	require.Equal(t, same, place())
+	s.requireClean(t, b, "a page that was updated")
+
+	// What is typed stays, and so does what is chosen.
+	b.Fill(t, "Search", "half a wo")
+	b.Select(t, "Type", "Key Pair")
+	deploy("H", "another")
+	updateNow(t, b)
+	b.Until(t, "another", 5*time.Second)
+	require.Equal(t, "half a wo,Key Pair", b.Evaluate(t, "[document.getElementById('q').value, document.getElementById('type').value]"))
+
+	// Who was at a row that is gone is on the page still.
+	b.Evaluate(t, "[...document.querySelectorAll('.name')].find((e) => e.textContent === 'F').focus()")
+	require.NoError(t, s.store.Undeploy(t.Context(), "F"))
+	deploy("I", "the last")
+	updateNow(t, b)
+	b.Until(t, "the last", 5*time.Second)
+	require.Equal(t, "main", b.Evaluate(t, "document.activeElement.id"))
+
+	// The order may change, too.
+	b.Goto(t, s.url)
+	b.Evaluate(t, "[...document.querySelectorAll('.name')].find((e) => e.textContent === 'D').focus()")
+	require.NotEqual(t, "D", b.Evaluate(t, "document.querySelector('.name').textContent"))
+	require.NoError(t, s.store.Deploy(t.Context(), &credstore.AuthorizationCode{Name: "D", Description: "moved", AuthorizationURL: "https://acme.example/authorize", TokenServiceURL: "https://acme.example/token",
+		ClientID: "a-client", ClientSecret: "a secret"}))
+	updateNow(t, b)
+	b.Until(t, "moved", 5*time.Second)
+	require.Equal(t, "D", b.Evaluate(t, "document.querySelector('.name').textContent"))
+	require.Equal(t, "D", b.Evaluate(t, "document.activeElement.textContent"))
+}
+
+// TestUpdatesOfACredential has all of its page be as new as the page says, also when it becomes one of another type.
+func TestUpdatesOfACredential(t *testing.T) {
+	t.Parallel()
+	service := oauthtest.NewServer(nil)
+	t.Cleanup(service.Close)
+	s := startSite(t, memstore.New(), nil)
+	require.NoError(t, s.store.Deploy(t.Context(), parameter("SAME_NAME", "")))
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"artifact?name=SAME_NAME")
+	b.Evaluate(t, "[...document.querySelectorAll('.actions a')].find((e) => e.textContent === 'Edit').focus()")
+	require.NotContains(t, b.Text(t), "Authorize")
+	code := &credstore.AuthorizationCode{Name: "SAME_NAME", Description: "of another type", AuthorizationURL: service.AuthURL(), TokenServiceURL: service.TokenURL(), ClientID: "a-client", ClientSecret: "a secret"}
+	require.NoError(t, s.store.As("bob").Deploy(t.Context(), code))
+	updateNow(t, b)
+	b.Until(t, "by bob", 5*time.Second)
+	require.Contains(t, b.Text(t), "a-client")
+	require.Contains(t, b.Text(t), "of another type")
+	require.Equal(t, "Edit", b.Evaluate(t, "document.activeElement.textContent"))
+	b.Click(t, "button", "Copy")
+	b.Until(t, "Copied", 5*time.Second)
+	code.ClientID, code.Scope, code.Description = "another-client", "openid", ""
+	require.NoError(t, s.store.Deploy(t.Context(), code))
+	updateNow(t, b)
+	b.Until(t, "another-client", 5*time.Second)
+	require.NotContains(t, b.Text(t), "a-client")
+	require.NotContains(t, b.Text(t), "of another type")
+	s.requireClean(t, b, "a page that was updated")
+	b.Click(t, "link", "Authorize")
+	require.Contains(t, b.Text(t), "Authorized Tokens come by themselves")
+}
+
+// TestLoadedAgain has pages that tell what was done be loaded again, left and come back to: nothing is done a second time.
+func TestLoadedAgain(t *testing.T) {
+	t.Parallel()
+	service := oauthtest.NewServer(nil)
+	t.Cleanup(service.Close)
+	s := startSite(t, memstore.New(), nil)
+	require.NoError(t, s.store.Deploy(t.Context(), &credstore.ClientCredentials{Name: "CLIENT", TokenServiceURL: service.TokenURL(), ClientID: "a-client", ClientSecret: "a secret"}))
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"artifact?name=CLIENT")
+	b.Click(t, "button", "Test")
+	require.Equal(t, s.url+"artifact?name=CLIENT", b.URL(t))
+	require.Equal(t, "A token came: CLIENT · Credentials", b.Evaluate(t, "document.title"))
+	service.Inject(oauthtest.Status(503))
+	b.Click(t, "button", "Test")
+	require.Equal(t, "No token came: CLIENT · Credentials", b.Evaluate(t, "document.title"))
+	require.Equal(t, "alert", b.Evaluate(t, "document.activeElement.role"), "who hears the page is told first")
+	s.requireClean(t, b, "a test that failed")
+	require.NoError(t, s.store.As("bob").Undeploy(t.Context(), "CLIENT"))
+	require.NoError(t, s.store.As("bob").Deploy(t.Context(), &credstore.ClientCredentials{Name: "CLIENT", TokenServiceURL: service.TokenURL(), ClientID: "a-client", ClientSecret: "a secret"}))
+	updateNow(t, b)
+	b.Until(t, "by bob", 5*time.Second)
+	require.Contains(t, b.Text(t), "No token came", "it is kept up to date, and says still what came of the test")
+
+	asked := len(service.Requests())
+	b.Click(t, "link", "Credentials")
+	b.Evaluate(t, "history.back()")
+	b.Until(t, "Token service URL", 5*time.Second)
+	b.Evaluate(t, "location.reload()")
+	b.Until(t, "Token service URL", 5*time.Second)
+	require.NotContains(t, b.Text(t), "No token came")
+	require.Len(t, service.Requests(), asked)
+
+	b.Goto(t, s.url+"import")
+	b.Fill(t, "Or its text", `[{"type": "Secure Parameter", "name": "ONE", "secureParameter": "a secret"}, {"type": "Secure Parameter", "name": "TWO", "secureParameter": "a secret"}]`)
+	b.Click(t, "button", "Import")
+	require.Equal(t, "Imported: Credentials", b.Evaluate(t, "document.title"))
+	require.Equal(t, "ONE,TWO,CLIENT", b.Evaluate(t, "[...document.querySelectorAll('.name')].map((e) => e.textContent)"))
+	require.Equal(t, s.url+"?sort=deployed", b.URL(t))
+	s.requireClean(t, b, "an import")
+}
+
+// TestLines has more custom parameters be entered than the form has lines for at first.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"new?type=OAuth2+Client+Credentials")
+	b.Fill(t, "Name (required)", "CLIENT")
+	b.Fill(t, "Token service URL (required)", "https://acme.example/token")
+	b.Fill(t, "Client ID (required)", "a-client")
+	b.Fill(t, "Client secret", "a secret")
+	b.Evaluate(t, "document.querySelectorAll('details').forEach((e) => { e.open = true })")
+	for i := range 12 {
+		if i >= 3 {
+			b.Click(t, "button", "Add a line")
+			require.Equal(t, fmt.Sprintf("customParameters[%d].key", i), b.Evaluate(t, "document.activeElement.name"))
+		}
+		b.Fill(t, fmt.Sprint("Key ", i+1), fmt.Sprint("key-", i))
+		b.Fill(t, fmt.Sprint("Value ", i+1), fmt.Sprint("value-", i))
+		b.Select(t, fmt.Sprint("Send as part of ", i+1), "header")
+	}
+	s.requireClean(t, b, "a form with more lines")
+	b.Shot(t, filepath.Join(pictures(t), "lines.png"), true)
+	b.Click(t, "button", "Deploy")
+	require.Contains(t, b.Text(t), "Deployed Programs use it from now on.")
+	a, err := s.store.Artifact(t.Context(), "CLIENT")
+	require.NoError(t, err)
+	all := a.(*credstore.ClientCredentials).CustomParameters
+	require.Len(t, all, 12)
+	for i, p := range all {
+		require.Equal(t, fmt.Sprint("key-", i, " header"), fmt.Sprint(p.Key, " ", p.SendAs))
+	}
+}
