@@ -117,7 +117,9 @@ func TestAKeyPairFromAFile(t *testing.T) {
 		TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "pair"})
 	b.get("artifact?name=pair").has("Used by SF_TASKS")
 	b.get("delete?name=pair").has("It is used by SF_TASKS")
-	require.Contains(t, b.get("new?type=OAuth2+SAML+Bearer+Assertion").text, `<option value="pair">`, "it is suggested")
+	for _, page := range []string{"new?type=OAuth2+SAML+Bearer+Assertion", "import"} {
+		require.Regexp(t, `list="key-pairs"[^\x00]*<datalist id="key-pairs"><option value="pair">`, b.get(page).text, "it is suggested")
+	}
 }
 
 // TestProblemsBesideTheField has each problem where it is, and keeps what was entered, but for secrets.
@@ -150,7 +152,9 @@ func TestProblemsBesideTheField(t *testing.T) {
 	// What only shows when the rest is right.
 	again := map[string]any{"name": "AB", "clientId": "id", "clientSecret": secret, "keyId": "", "customParameters[0].value": secret}
 	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
-	require.Regexp(t, `id="f-(customParameters-0--key|tokenServiceUrl)-error"`, page.text)
+	require.Regexp(t, `id="f-customParameters-0--key-error"`, page.text)
+	page.has("Key 1 : ")
+	require.Contains(t, page.text, `class="hidden">Custom parameters</legend>`, "it stands above")
 	again["customParameters[0].key"] = "k"
 	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
 	require.Regexp(t, `id="f-tokenServiceUrl-error">[^<]*https`, page.text, "plain http to another machine")

@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"html"
 	"net/http"
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +21,8 @@ func TestImportArtifacts(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser(t)
 	page := b.get("import")
-	page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported What was imported is the first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
+	list := page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported What was imported is the first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
+	require.Equal(t, "./?sort=deployed", html.UnescapeString(regexp.MustCompile(`data-here="([^"]*)"`).FindStringSubmatch(list.text)[1]), "what was done is told once")
 	require.Equal(t, []string{"ONE deployed by somebody at this machine", "TWO deployed by somebody at this machine"}, s.noted())
 
 	other := `[{"type": "Secure Parameter", "name": "THREE", "secureParameter": "S3NTINEL-3"}, {"type": "Secure Parameter", "name": "TWO", "secureParameter": "S3NTINEL-4"}]`

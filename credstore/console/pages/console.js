@@ -9,6 +9,13 @@
 
   document.querySelector('[role=alert]')?.focus();
 
+  // A double click sends a form once.
+  let sent = -Infinity;
+  document.addEventListener('submit', (event) => {
+    if (event.timeStamp - sent < 1000) event.preventDefault();
+    else sent = event.timeStamp;
+  });
+
   document.addEventListener('click', async (event) => {
     const button = event.target.closest('button');
     if (button?.matches('[data-copy]')) await copy(button);

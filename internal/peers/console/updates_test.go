@@ -2,13 +2,17 @@ package console_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant/credstore"
+	"github.com/outgrant/outgrant/credstore/console"
 	"github.com/outgrant/outgrant/credstore/memstore"
 	"github.com/outgrant/outgrant/internal/peers/peer"
 	"github.com/outgrant/outgrant/oauthtest"
@@ -61,6 +65,10 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	require.Contains(t, b.Text(t), "changed")
 	require.NotContains(t, b.Text(t), "Show all")
 	require.Equal(t, same, place())
+	require.NoError(t, s.store.Undeploy(t.Context(), "A"))
+	updateNow(t, b)
+	b.Until(t, "1–4 of 4", 5*time.Second)
+	require.Equal(t, same, place())
 	s.requireClean(t, b, "a page that was updated")
 
 	// What is typed stays, and so does what is chosen.
@@ -81,14 +89,15 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 
 	// The order may change, too.
 	b.Goto(t, s.url)
-	b.Evaluate(t, "[...document.querySelectorAll('.name')].find((e) => e.textContent === 'D').focus()")
-	require.NotEqual(t, "D", b.Evaluate(t, "document.querySelector('.name').textContent"))
-	require.NoError(t, s.store.Deploy(t.Context(), &credstore.AuthorizationCode{Name: "D", Description: "moved", AuthorizationURL: "https://acme.example/authorize", TokenServiceURL: "https://acme.example/token",
+	b.Evaluate(t, "[...document.querySelectorAll('.name')].find((e) => e.textContent === 'G').focus()")
+	require.NotEqual(t, "G", b.Evaluate(t, "document.querySelector('.name').textContent"))
+	require.NoError(t, s.store.Deploy(t.Context(), &credstore.AuthorizationCode{Name: "G", Description: "moved", AuthorizationURL: "https://acme.example/authorize", TokenServiceURL: "https://acme.example/token",
 		ClientID: "a-client", ClientSecret: "a secret"}))
 	updateNow(t, b)
 	b.Until(t, "moved", 5*time.Second)
-	require.Equal(t, "D", b.Evaluate(t, "document.querySelector('.name').textContent"))
-	require.Equal(t, "D", b.Evaluate(t, "document.activeElement.textContent"))
+	require.Equal(t, "G", b.Evaluate(t, "document.querySelector('.name').textContent"))
+	require.Equal(t, "G", b.Evaluate(t, "document.activeElement.textContent"))
+	require.Equal(t, "warn", b.Evaluate(t, "document.activeElement.closest('tr').className"))
 }
 
 // TestUpdatesOfACredential has all of its page be as new as the page says, also when it becomes one of another type.
@@ -165,6 +174,55 @@ func TestLoadedAgain(t *testing.T) {
 	s.requireClean(t, b, "an import")
 }
 
+// TestLoggedOut has somebody be logged out while a page is open, by a program that then shows where to log in.
+func TestLoggedOut(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	require.NoError(t, s.store.Deploy(t.Context(), parameter("ONE", "")))
+	var out atomic.Bool
+	h := console.New(s.store, nil)
+	program := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if out.Load() {
+			fmt.Fprint(w, "<title>Log in</title>")
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(program.Close)
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, program.URL)
+	out.Store(true)
+	updateNow(t, b)
+	b.Until(t, "This page is not up to date: you may have to log in again.", 5*time.Second)
+	require.Contains(t, b.Text(t), "ONE")
+	require.NoError(t, s.store.Deploy(t.Context(), parameter("TWO", "")))
+	out.Store(false)
+	updateNow(t, b)
+	b.Until(t, "TWO", 5*time.Second)
+	require.NotContains(t, b.Text(t), "not up to date")
+}
+
+// TestDoubleClick has a form be sent once.
+func TestDoubleClick(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"new?type=Secure+Parameter")
+	b.Fill(t, "Name (required)", "ONE")
+	b.Fill(t, "Secure parameter (required)", "a secret")
+	require.Equal(t, "sent,held", b.Evaluate(t, `(() => {
+		const said = [];
+		addEventListener('submit', (event) => said.push(event.defaultPrevented ? 'held' : 'sent'));
+		const deploy = document.querySelector('.edit .first');
+		deploy.click();
+		deploy.click();
+		return said;
+	})()`))
+	b.Until(t, "Deployed Programs use it from now on.", 5*time.Second)
+}
+
 // TestLines has more custom parameters be entered than the form has lines for at first.
 func TestLines(t *testing.T) {
 	t.Parallel()
@@ -180,7 +238,7 @@ func TestLines(t *testing.T) {
 	for i := range 12 {
 		if i >= 3 {
 			b.Click(t, "button", "Add a line")
-			require.Equal(t, fmt.Sprintf("customParameters[%d].key", i), b.Evaluate(t, "document.activeElement.name"))
+			require.Equal(t, fmt.Sprintf("customParameters[%d].key,", i), b.Evaluate(t, "[document.activeElement.name, document.activeElement.value]"))
 		}
 		b.Fill(t, fmt.Sprint("Key ", i+1), fmt.Sprint("key-", i))
 		b.Fill(t, fmt.Sprint("Value ", i+1), fmt.Sprint("value-", i))
