@@ -25,7 +25,7 @@ type Authorization struct {
 
 	Authorized     time.Time // when the user consented
 	Refreshed      time.Time // when the refresh token was last used; zero: never
-	RefreshIssued  time.Time // when the refresh token came
+	RefreshIssued  time.Time // when the refresh token came; zero: there is none
 	RefreshExpires time.Time // when it ends; zero: never, as far as is known
 	ExpiryTold     bool      // the token service told that; else it is Config.RefreshTokenExpiry
 	Fixed          bool      // the last refresh brought no new refresh token

@@ -171,7 +171,8 @@ func crossSite(r *http.Request) bool {
 var errLoopbackOnly = errors.New("only people at the machine itself may authorize here: open the page there, or have MayAuthorize decide who may")
 
 // proxyHeaders are signs that a request comes from elsewhere although its connection does not.
-var proxyHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"}
+var proxyHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip",
+	"X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Via"}
 
 // LoopbackOnly refuses requests that do not come from this machine, and those that a proxy on it has passed on, if it says
 // so: the default of MayAuthorize. Not every proxy says so: behind one, set MayAuthorize.

@@ -40,6 +40,9 @@ const longerLife = time.Minute
 // setRefreshToken sets a refresh token that came, or lives on, with its dates. told is how long it lives, as the answer
 // says; 0: it does not say.
 func (c *Client) setRefreshToken(a *Authorization, token outgrant.Secret, told time.Duration, now time.Time) {
+	if token == "" {
+		now = time.Time{} // none came
+	}
 	a.RefreshToken, a.RefreshIssued, a.Fixed, a.ExpiryTold = token, now, false, told > 0
 	a.setLife(cmp.Or(told, c.cfg.RefreshTokenExpiry))
 }

@@ -160,7 +160,7 @@ func (c *core) isDeployed(ctx context.Context, n nameOf, info artifactInfo) bool
 func (s *Store) Undeploy(ctx context.Context, name string) error { return s.undeployIf(ctx, name, nil) }
 
 // UndeployIf is Undeploy for somebody who has seen what is deployed: it is [ErrChanged], and changes nothing, unless that is
-// still what [Info].Version says.
+// still what [Info].Version says. What is left of an artifact that is gone is removed, whatever the version was.
 func (s *Store) UndeployIf(ctx context.Context, name, version string) error {
 	return s.undeployIf(ctx, name, &version)
 }
@@ -174,20 +174,20 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 	kind, version := artifactKind, ""
 	before, r, err := s.core.artifact(ctx, n)
 	switch {
+	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil: // it may be what was left of an artifact
+		kind, err = grantKind, nil
 	case ifVersion != nil && !errors.Is(err, errUnavailable) && readArtifactInfo(r.Info).Deployment != *ifVersion:
 		err = ErrChanged
-	case err == nil, errors.Is(err, ErrUnreadable):
+	case errors.Is(err, ErrUnreadable):
 		err = nil
-	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil:
-		kind, err = grantKind, nil
 	}
 	if ifVersion != nil {
 		version = r.Version
 	}
 	if err == nil {
-		err = s.drv.Delete(ctx, n.key(kind), version)
+		err = s.core.delete(ctx, n.key(kind), version)
 	}
-	if ifVersion != nil && errors.Is(err, driver.ErrConflict) {
+	if ifVersion != nil && (errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) && *ifVersion != "") {
 		err = ErrChanged
 	}
 	if err != nil {
@@ -204,6 +204,18 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 		return n.failure(fmt.Errorf("it is undeployed, but what its user authorized could not be removed: undeploy it again: %w", err))
 	}
 	return nil
+}
+
+// delete deletes a record. Where the answer to that was lost, it looks whether the record is gone.
+func (c *core) delete(ctx context.Context, key driver.Key, version string) error {
+	err := c.drv.Delete(ctx, key, version)
+	if err == nil || errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
+		return err
+	}
+	if _, gone := c.drv.Get(ctx, key); errors.Is(gone, driver.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // applyExpiry makes another refresh token expiry hold for the refresh token that is there, so that the job knows of it.
@@ -229,7 +241,7 @@ func (c *core) endGrant(ctx context.Context, n nameOf, before artifact, binding 
 		case err != nil && !errors.Is(err, ErrUnreadable):
 			return err
 		}
-		err = c.drv.Delete(ctx, r.Key, r.Version)
+		err = c.delete(ctx, r.Key, r.Version)
 		if errors.Is(err, driver.ErrConflict) {
 			continue
 		}

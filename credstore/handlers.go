@@ -69,6 +69,7 @@ func (s *Store) noteConsent(_ *http.Request, id string, err error) {
 	n, who, unknown := partsOf(id)
 	switch {
 	case unknown != nil, errors.Is(err, ErrNotFound): // no credential has this in its history
+	case errors.Is(err, authcode.ErrUsed), errors.Is(err, errUnavailable): // how it has ended was told, or is not known yet
 	case err != nil:
 		s.note(n, Event{What: EventNotAuthorized, Who: who, Failed: true, Reason: causeOf(err)}, nil)
 	default:

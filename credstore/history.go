@@ -1,6 +1,7 @@
 package credstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,10 +107,20 @@ func (c *core) storeHistory(ctx context.Context, n nameOf, more history) error {
 			return err
 		}
 		_, err = c.put(ctx, driver.Record{Key: n.key(historyKind), Due: h.due(), Info: info}, events, version)
-		if !errors.Is(err, driver.ErrConflict) {
-			return err
+		switch {
+		case errors.Is(err, driver.ErrConflict):
+			continue
+		case err != nil && c.isStored(ctx, n, info, events):
+			return nil // the answer was lost
 		}
+		return err
 	}
+}
+
+// isStored reports whether a history is what is stored.
+func (c *core) isStored(ctx context.Context, n nameOf, info, events []byte) bool {
+	r, plain, err := c.get(ctx, n.key(historyKind))
+	return err == nil && bytes.Equal(r.Info, info) && bytes.Equal(plain, events)
 }
 
 // due is when the job forgets a history: that of a credential which is gone.
@@ -161,7 +172,9 @@ func (h *history) add(e Event) {
 	}
 	h.events = append(h.events, e)
 	if len(h.events) > mostEvents {
-		oldest := max(slices.IndexFunc(h.events, func(e Event) bool { return e.Who == "" && e.What != EventDeployed || e.What == EventTried }), 0)
+		oldest := max(slices.IndexFunc(h.events, func(e Event) bool {
+			return e.Who == "" && e.What != EventDeployed || e.What == EventTried || e.What == EventNotAuthorized
+		}), 0)
 		h.events = slices.Delete(h.events, oldest, oldest+1)
 	}
 }

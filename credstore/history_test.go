@@ -2,8 +2,12 @@ package credstore_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
 	"github.com/outgrant/outgrant/credstore/driver"
 	"github.com/outgrant/outgrant/oauthtest"
@@ -340,6 +345,14 @@ func TestTry(t *testing.T) {
 
 		_, err = s.Try(ctx, "NOBODY", "")
 		require.ErrorIs(t, err, credstore.ErrNotFound)
+		require.NoError(t, s.Deploy(ctx, &credstore.SAMLBearerAssertion{Name: "SF_TASKS", ClientKey: "key", TokenServiceURL: p.TokenURL(), TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "nowhere"}))
+		_, err = s.As("alice").Try(ctx, "SF_TASKS", "bob")
+		require.ErrorContains(t, err, "nowhere")
+		events, err := s.History(ctx, "SF_TASKS")
+		require.NoError(t, err)
+		require.Equal(t, "tried by alice", told(t, s, "SF_TASKS")[0])
+		require.Contains(t, events[0].Reason, "for the user bob: ")
+		require.Contains(t, events[0].Reason, `"nowhere" is not deployed`)
 		require.NoError(t, s.Deploy(ctx, credstore.SecureParameter{Name: "PARAM", Value: "S3NTINEL"}))
 		_, err = s.Try(ctx, "PARAM", "")
 		require.ErrorIs(t, err, outgrant.ErrUnsupportedGrant)
@@ -464,8 +477,10 @@ func TestAnUndeploymentThatFails(t *testing.T) {
 		require.ErrorContains(t, err, "undeploy it again")
 		require.Contains(t, told(t, s, "MAILBOX"), "undeployed by alice")
 		p.backend.inject(nil)
-		require.NoError(t, s.Undeploy(t.Context(), "MAILBOX"))
+		require.NoError(t, s.UndeployIf(t.Context(), "MAILBOX", "the version that was seen"), "what is left is removed whatever it was")
 		require.Zero(t, grantOf(t, s, "MAILBOX").Authorized)
+		require.ErrorIs(t, s.UndeployIf(t.Context(), "MAILBOX", "the version that was seen"), credstore.ErrChanged)
+		require.ErrorIs(t, s.UndeployIf(t.Context(), "MAILBOX", ""), credstore.ErrNotFound)
 	})
 }
 
@@ -477,6 +492,73 @@ func TestADeploymentWhoseAnswerIsLost(t *testing.T) {
 		require.NoError(t, s.As("alice").Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
 		p.backend.loses.Store(false)
 		require.Equal(t, []string{"deployed by alice"}, told(t, s, "S4_ORDERS"))
+	})
+}
+
+// TestAnUndeploymentWhoseAnswerIsLost has its event, and ends what was authorized.
+func TestAnUndeploymentWhoseAnswerIsLost(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		p.authorized(t, s, "MAILBOX")
+		p.backend.loses.Store(true)
+		require.NoError(t, s.As("alice").Undeploy(t.Context(), "MAILBOX"))
+		p.backend.loses.Store(false)
+		require.Contains(t, told(t, s, "MAILBOX"), "undeployed by alice")
+		require.Zero(t, grantOf(t, s, "MAILBOX").Authorized)
+		require.Len(t, p.revocations(), 1)
+	})
+}
+
+// TestWhatHappenedIsToldOnce, also where the answer to its storing was lost.
+func TestWhatHappenedIsToldOnce(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		p.backend.loses.Store(true)
+		p.Inject(oauthtest.Status(503))
+		_, err := s.As("alice").Try(t.Context(), "S4_ORDERS", "")
+		require.Error(t, err)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		p.backend.loses.Store(false)
+		require.Equal(t, []string{"tried by alice", "deployed"}, told(t, s, "S4_ORDERS"))
+		require.Equal(t, 1, settled(t, p, s, "S4_ORDERS").Failures[23])
+	})
+}
+
+// TestCauses has each cause say what to do, and nothing of this machine.
+func TestCauses(t *testing.T) {
+	refused := func(code int) *outgrant.TokenError { return &outgrant.TokenError{StatusCode: code} }
+	failed := func(err error) *outgrant.TokenError { return &outgrant.TokenError{Err: err} }
+	for want, err := range map[string]error{
+		"answer 404; check the token service URL: that is no answer of a token service":                                     refused(404),
+		"answer 429; the token service wants fewer requests":                                                                refused(429),
+		"answer 503; the token service has trouble":                                                                         refused(503),
+		"answer 401 invalid_client; check client id, secret or certificate, and the client authentication method":           &outgrant.TokenError{StatusCode: 401, Code: "invalid_client"},
+		"invalid_scope (x); check the scope":                                                                                &outgrant.TokenError{Code: "invalid_scope", Description: "x"},
+		"EOF; check the token service URL, and whether the token service can be reached from here":                          failed(io.EOF),
+		"dial tcp: the host nohost.invalid is not found; check the token service URL, and the name service":                 failed(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nohost.invalid", Server: "10.0.0.53:53"}}),
+		"dial tcp: connection refused; check the token service URL, and whether the token service can be reached from here": failed(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
+		"tls: failed to verify certificate: x; check the token service URL, and whether its certificate is trusted here":    failed(&tls.CertificateVerificationError{Err: errors.New("x")}),
+	} {
+		require.Equal(t, want, credstore.CauseOf(err))
+	}
+}
+
+// TestRefusedConsentsAreForgottenFirst: who may only authorize a credential drives no change out of its history.
+func TestRefusedConsentsAreForgottenFirst(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		require.NoError(t, s.As("alice").Deploy(t.Context(), p.clientCredentials("S4_ORDERS")))
+		for i := range 60 {
+			credstore.NoteConsent(s.As("carol"), "S4_ORDERS", fmt.Errorf("refused %d", i))
+		}
+		what := told(t, s, "S4_ORDERS")
+		require.Len(t, what, 50)
+		require.Equal(t, "deployed by alice", what[49])
+		credstore.NoteConsent(s.As("carol"), "S4_ORDERS", authcode.ErrUsed)
+		require.Equal(t, what, told(t, s, "S4_ORDERS"), "how it has ended was told before")
 	})
 }
 

@@ -17,7 +17,8 @@ type property struct {
 	value any
 }
 
-const maxJSON = 16 << 20
+// maxJSON is how large a text may be, in bytes, and maxValues how many values there may be in it: each takes more room in memory.
+const maxJSON, maxValues = 16 << 20, 500_000
 
 // readJSON reads a JSON text. Its errors hold no piece of it.
 func readJSON(data []byte) (any, error) {
@@ -40,11 +41,15 @@ func readJSON(data []byte) (any, error) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(whole))
 	decoder.UseNumber()
-	return readValue(decoder)
+	left := maxValues
+	return readValue(decoder, &left)
 }
 
-// readValue reads on in a text that is known to be JSON.
-func readValue(decoder *json.Decoder) (any, error) {
+// readValue reads on in a text that is known to be JSON. left is how many values may come.
+func readValue(decoder *json.Decoder, left *int) (any, error) {
+	if *left--; *left < 0 {
+		return nil, fmt.Errorf("more than %d values: cut it into several texts", maxValues)
+	}
 	token, err := decoder.Token()
 	if err != nil {
 		return nil, errors.New("not JSON")
@@ -53,7 +58,7 @@ func readValue(decoder *json.Decoder) (any, error) {
 	case json.Delim('['):
 		list := []any{}
 		for decoder.More() {
-			v, err := readValue(decoder)
+			v, err := readValue(decoder, left)
 			if err != nil {
 				return nil, err
 			}
@@ -68,7 +73,7 @@ func readValue(decoder *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, errors.New("not JSON")
 			}
-			v, err := readValue(decoder)
+			v, err := readValue(decoder, left)
 			if err != nil {
 				return nil, err
 			}

@@ -3,8 +3,12 @@ package credstore
 import (
 	"container/heap"
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"maps"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -294,16 +298,47 @@ func fetchedUntil(expiry time.Time) func(*historyInfo) {
 	return func(i *historyInfo) { i.Fetched, i.Expires = time.Now().UTC().Round(0), expiry.UTC().Round(0) }
 }
 
-// causeOf is an error's text without what is known where it is told: that there is no token for that credential.
+// causeOf is an error's text without what is known where it is told, that there is no token for that credential, and with what
+// to do.
 func causeOf(err error) string {
-	text := err.Error()
-	if te, ok := errors.AsType[*outgrant.TokenError](err); ok {
-		known := (&outgrant.TokenError{Grant: te.Grant, Credential: te.Credential, TokenURL: te.TokenURL}).Error()
-		if _, cause, found := strings.Cut(text, known+": "); found {
-			return cause
-		}
+	cause := err.Error()
+	te, ok := errors.AsType[*outgrant.TokenError](err)
+	if !ok {
+		return cause
 	}
-	return text
+	known := (&outgrant.TokenError{Grant: te.Grant, Credential: te.Credential, TokenURL: te.TokenURL}).Error()
+	if _, rest, found := strings.Cut(cause, known); found {
+		cause = strings.TrimPrefix(strings.TrimPrefix(rest, ":"), " ")
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](te.Err); ok { // it names the machines that were asked
+		cause = strings.Replace(cause, lookup.Error(), "the host "+lookup.Name+" is not found", 1)
+	}
+	if todo := nextStep(te); todo != "" && !strings.Contains(cause, "; ") {
+		cause += "; " + todo
+	}
+	return cause
+}
+
+// nextStep says what to do about an error that does not say so itself; "": nothing is known.
+func nextStep(e *outgrant.TokenError) string {
+	_, lookup := errors.AsType[*net.DNSError](e.Err)
+	_, connection := errors.AsType[*net.OpError](e.Err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](e.Err)
+	switch {
+	case e.StatusCode == http.StatusTooManyRequests:
+		return "the token service wants fewer requests"
+	case e.StatusCode >= 500:
+		return "the token service has trouble"
+	case e.StatusCode != 0:
+		return "check the token service URL: that is no answer of a token service"
+	case lookup:
+		return "check the token service URL, and the name service"
+	case certificate:
+		return "check the token service URL, and whether its certificate is trusted here"
+	case connection, errors.Is(e.Err, io.EOF), errors.Is(e.Err, io.ErrUnexpectedEOF), errors.Is(e.Err, context.DeadlineExceeded):
+		return "check the token service URL, and whether the token service can be reached from here"
+	}
+	return ""
 }
 
 // isPermanent reports whether a token does not come until somebody acts.

@@ -60,7 +60,10 @@ func readArtifacts(data []byte, resolve bool) ([]Artifact, error) {
 			}
 		}
 		for _, p := range wrong {
-			all = append(all, problem{at: where, what: p.Error(), cause: p})
+			if len(all) < maxProblems {
+				p = problem{at: where, what: p.Error(), cause: p}
+			}
+			all = append(all, p) // the others are counted
 		}
 		read = append(read, a)
 	}

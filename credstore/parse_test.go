@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -259,4 +260,18 @@ func TestParseArtifactsRefusesText(t *testing.T) {
 			require.EqualError(t, err, test.want)
 		})
 	}
+}
+
+// TestParseArtifactsOfManyValues: a text of few bytes is not much in memory.
+func TestParseArtifactsOfManyValues(t *testing.T) {
+	_, err := credstore.ParseArtifacts([]byte("[" + strings.Repeat("{},", 600_000) + "{}]"))
+	require.EqualError(t, err, "artifacts: more than 500000 values: cut it into several texts")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = credstore.ParseArtifacts([]byte("[" + strings.Repeat("{},", 400_000) + "{}]"))
+	runtime.ReadMemStats(&after)
+	require.ErrorContains(t, err, "and 399981 more")
+	require.Less(t, len(err.Error()), 10_000)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<30))
+	t.Logf("%d MiB", (after.TotalAlloc-before.TotalAlloc)>>20)
 }

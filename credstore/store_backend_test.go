@@ -88,7 +88,11 @@ func (b *sharedBackend) Delete(ctx context.Context, k driver.Key, ifVersion stri
 	if err := b.begin(ctx, "delete", k); err != nil {
 		return err
 	}
-	return b.Store.Delete(ctx, k, ifVersion)
+	err := b.Store.Delete(ctx, k, ifVersion)
+	if b.loses.Load() {
+		return errDisk
+	}
+	return err
 }
 
 func (b *sharedBackend) List(ctx context.Context, tenant, kind string) iter.Seq2[driver.Record, error] {

@@ -16,3 +16,11 @@ func StoreText(ctx context.Context, s *Store, name, text string) {
 		panic(err)
 	}
 }
+
+// CauseOf is what histories say of an error.
+func CauseOf(err error) string { return causeOf(err) }
+
+// NoteConsent notes how an authorization has ended.
+func NoteConsent(s *Store, name string, err error) {
+	s.noteConsent(nil, s.name(name).idFor(s.who), err)
+}

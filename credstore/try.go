@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/outgrant/outgrant"
+	"github.com/outgrant/outgrant/credstore/driver"
 )
 
 // Try asks the token service for a token now, past what is in memory and what processes share, to see whether a credential
@@ -20,24 +21,34 @@ func (s *Store) Try(ctx context.Context, name, user string) (*outgrant.Token, er
 	n := s.name(name)
 	token, err := s.core.try(ctx, n, user)
 	tried := Event{What: EventTried, Who: s.who}
-	if err != nil {
-		if te, ok := errors.AsType[*outgrant.TokenError](err); ok && ctx.Err() == nil { // else nobody was asked
-			tried.Failed, tried.Reason = true, causeOf(te)
-			more := failedBy(te, user != "")
-			if errors.Is(err, outgrant.ErrNotAuthorized) {
-				more = nil // the status says so
-			}
-			s.note(n, tried, more)
-			return nil, err
-		}
+	if user != "" {
+		tried.Reason = "for the user " + user + ": "
+	}
+	te, refused := errors.AsType[*outgrant.TokenError](err)
+	switch {
+	case err == nil && token.Expiry.IsZero():
+		tried.Reason += "a token came"
+	case err == nil:
+		tried.Reason += fmt.Sprintf("a token came, which ends at %s", token.Expiry.UTC().Format("2006-01-02 15:04:05 MST"))
+	case ctx.Err() != nil, errors.Is(err, driver.ErrNotFound), errors.Is(err, errUnavailable): // it was not tried
 		return nil, n.failure(err)
+	default:
+		tried.Failed = true
+		tried.Reason += causeOf(err)
 	}
-	tried.Reason = "a token came"
-	if !token.Expiry.IsZero() {
-		tried.Reason = fmt.Sprintf("a token came, which ends at %s", token.Expiry.UTC().Format("2006-01-02 15:04:05 MST"))
+	switch {
+	case err == nil:
+		s.note(n, tried, fetchedUntil(token.Expiry))
+		return token, nil
+	case !refused:
+		s.note(n, tried, nil)
+		return nil, n.failure(err)
+	case errors.Is(err, outgrant.ErrNotAuthorized): // the status says so
+		s.note(n, tried, nil)
+	default:
+		s.note(n, tried, failedBy(te, user != ""))
 	}
-	s.note(n, tried, fetchedUntil(token.Expiry))
-	return token, nil
+	return nil, err
 }
 
 func (c *core) try(ctx context.Context, n nameOf, user string) (*outgrant.Token, error) {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore"
 	"github.com/outgrant/outgrant/credstore/console"
 )
@@ -346,4 +348,56 @@ func mustInfo(t testing.TB, s *site, name string) credstore.Info {
 	info, err := s.store.Info(t.Context(), name)
 	require.NoError(t, err)
 	return info
+}
+
+// TestWhoMayNotView is told what came of what they may do.
+func TestWhoMayNotView(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, do console.Action, name string) (string, error) {
+		if do == console.View {
+			return "", errors.New("you may not look")
+		}
+		return "carol", nil
+	}})
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	b := s.browser(t)
+	b.get("new?type=Secure+Parameter").send(map[string]any{"name": "P", "secureParameter": secret}).requireStatus(http.StatusOK).has("Deployed Programs use it from now on.")
+	b.get("import").send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported")
+	b.get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("Authorized Tokens come by themselves from now on.", "Back to MAILBOX")
+	require.Equal(t, []string{"P deployed by carol", "ONE deployed by carol", "TWO deployed by carol", "MAILBOX authorized by carol"}, s.noted())
+
+	// What they may not see they do not replace.
+	b.get("import").send(map[string]any{"text": twoArtifacts, "replace": "on"}).requireStatus(http.StatusUnprocessableEntity).has("ONE: you may not look", "TWO: you may not look")
+	require.Empty(t, s.noted())
+}
+
+// TestHiddenUsersOfAKeyPair are counted, so that nobody takes the key pair for unused.
+func TestHiddenUsersOfAKeyPair(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, _ console.Action, name string) (string, error) {
+		if strings.HasPrefix(name, "SECRET_") {
+			return "", errors.New("this is a secret project")
+		}
+		return "bob", nil
+	}})
+	s.deploy(t, &credstore.KeyPair{Name: "pair", PEM: outgrant.Secret(pemOfTest(t))})
+	b := s.browser(t)
+	b.get("artifact?name=pair").has("No credential names it.")
+	use := func(name string) {
+		a := s.clientCredentials(name)
+		a.ClientSecret, a.ClientAuthentication, a.KeyPairAlias = "", credstore.WithPrivateKeyJWT, "pair"
+		s.deploy(t, a)
+	}
+	use("SECRET_PROJECT")
+	for _, page := range []string{"artifact?name=pair", "delete?name=pair"} {
+		b.get(page).has("It is used by 1 that you may not see.").hasNot("SECRET_PROJECT", "No credential names it")
+	}
+	for i := range 101 {
+		use(fmt.Sprintf("OPEN_%03d", i))
+	}
+	for _, page := range []string{"artifact?name=pair", "delete?name=pair"} {
+		b.get(page).has("OPEN_099", "It is used by 1 more.", "It is used by 1 more that you may not see.").hasNot("OPEN_100")
+	}
+	b.get("artifact?name=OPEN_000").has("Key pair alias pair")
+	require.Contains(t, b.get("artifact?name=OPEN_000").text, `<a href="artifact?name=pair">pair</a>`)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/outgrant/outgrant"
@@ -18,9 +19,9 @@ type artifactBody struct {
 	Failed       sparkline
 	Attributes   []shown
 	Adapters     []string
-	UsedBy       []string // what refers to a key pair
-	Redirect     string   // the redirect URL of an authorization code
-	RedirectHint string   // what to do where there is none
+	UsedBy       users  // what refers to a key pair
+	Redirect     string // the redirect URL of an authorization code
+	NoRedirect   string // what to do where there is none
 	History      []event
 
 	IsCode, IsParameter, IsKeyPair           bool
@@ -30,8 +31,19 @@ type artifactBody struct {
 // shown is an attribute with its value.
 type shown struct {
 	Label, Value string
-	Default      bool // it was left out
+	Link         string // to what the value names, or ""
+	Default      bool   // it was left out
 }
+
+// users are the credentials that refer to a key pair.
+type users struct {
+	Names  []string // of those that the visitor may view
+	More   int      // how many more there are of them, if positive
+	Hidden int      // how many there are beside
+}
+
+// mostUsers is how many users of a key pair a page names.
+const mostUsers = 100
 
 // event is one of a history, as it is shown.
 type event struct {
@@ -49,9 +61,9 @@ var eventTitles = map[string]string{
 	string(outgrant.SharedClient): "Client shared with another credential",
 }
 
-func (v *visit) artifact() { v.showArtifact(doneNotice(v.r)) }
+func (v *visit) artifact() { v.showArtifact(nil) }
 
-// showArtifact shows the page of the credential that the visit is about.
+// showArtifact shows the page of the credential that the visit is about. n is what came of a test; nil: there was none.
 func (v *visit) showArtifact(n *notice) {
 	ctx := v.r.Context()
 	events, err := v.store.History(ctx, v.name) // first: it stores what is not stored yet
@@ -61,26 +73,30 @@ func (v *visit) showArtifact(n *notice) {
 	}
 	info, err := v.store.Info(ctx, v.name)
 	if errors.Is(err, credstore.ErrNotFound) && len(events) > 0 && events[0].What == credstore.EventUndeployed {
-		v.fail(http.StatusNotFound, "There is no such credential", "It was deleted "+by(events[0])+".")
+		v.show(http.StatusNotFound, "message", page{Title: "There is no such credential", Body: message{Text: "It was deleted " + by(events[0]) + ".", History: eventsShown(events)}})
 		return
 	}
 	if err != nil {
 		v.failed(err)
 		return
 	}
+	if n == nil {
+		n = doneTo(v.r, &info)
+	}
 	info.Reason = said(info.Reason)
 	now := time.Now()
 	b := &artifactBody{
 		Info: info, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now), Failed: sparklineOf(info.Failures, now),
 		Adapters: adaptersFor(info.Type), History: eventsShown(events),
-		IsCode: info.Type == code, IsParameter: info.Type == parameter, IsKeyPair: info.Type == keyPair,
+		NoRedirect: noRedirect, IsCode: info.Type == code, IsParameter: info.Type == parameter, IsKeyPair: info.Type == keyPair,
 		MayEdit: v.may(Deploy, v.name), MayDelete: v.may(Undeploy, v.name), MayAuthorize: info.Type == code && v.may(Authorize, v.name),
 		MayTry: (info.Type == client || info.Type == saml || info.Type == code) && v.may(Try, v.name),
 	}
 	a, err := v.store.Artifact(ctx, v.name)
 	if err == nil {
 		b.Attributes = attributesShown(a)
-		b.fillRedirect(v, a)
+		b.Redirect = v.redirectOf(a)
+		b.MayAuthorize = b.MayAuthorize && b.Redirect != ""
 	} else if !errors.Is(err, credstore.ErrUnreadable) && !errors.Is(err, credstore.ErrNotFound) {
 		v.failed(err)
 		return
@@ -94,6 +110,25 @@ func (v *visit) showArtifact(n *notice) {
 		p.Here = link("artifact", v.name)
 	}
 	v.show(http.StatusOK, "artifact", p)
+}
+
+// doneTo returns what the address says was done to a credential, if its status does not belie it.
+func doneTo(r *http.Request, info *credstore.Info) *notice {
+	switch info.Status {
+	case credstore.Deployed:
+		return doneNotice(r, "deployed", "authorized")
+	case credstore.Unauthorized:
+		n := doneNotice(r, "deployed")
+		if n != nil {
+			n.Text = "Programs can use it when it is authorized."
+		}
+		return n
+	}
+	n := doneNotice(r, "deployed", "authorized")
+	if n != nil {
+		n.Text = "It cannot be used yet: see below why."
+	}
+	return n
 }
 
 func eventsShown(events []credstore.Event) (all []event) {
@@ -119,33 +154,37 @@ func by(e credstore.Event) string {
 	return "by " + e.Who + " at " + exactTime(e.Time)
 }
 
-// fillRedirect adds where the provider of an authorization code sends people back to.
-func (b *artifactBody) fillRedirect(v *visit, a credstore.Artifact) {
+// noRedirect says what to do where an authorization code has no redirect URL.
+const noRedirect = "There is none, so it cannot be authorized: set the redirect URL of this credential, or RedirectURL in the options of the program's store, to the address of the page callback beside this one."
+
+// redirectOf returns where the provider of an authorization code sends people back to; "": nowhere, or it is none.
+func (v *visit) redirectOf(a credstore.Artifact) string {
 	own, ok := a.(*credstore.AuthorizationCode)
 	if !ok {
-		return
+		return ""
 	}
-	if b.Redirect = own.RedirectURL; b.Redirect == "" {
-		b.Redirect = v.store.RedirectURL()
-	}
-	if b.Redirect == "" {
-		b.MayAuthorize = false
-		b.RedirectHint = "There is none, so it cannot be authorized: set the redirect URL of this credential, or RedirectURL in the options of the program's store, to the address of the page callback beside this one."
-	}
+	return cmp.Or(own.RedirectURL, v.store.RedirectURL())
 }
 
 // usersOf returns the credentials that refer to one, if it is a key pair.
-func (v *visit) usersOf(pair *credstore.Info) (users []string, err error) {
+func (v *visit) usersOf(pair *credstore.Info) (u users, err error) {
 	if pair.Type != keyPair {
-		return nil, nil
+		return u, nil
 	}
 	all, err := v.store.List(v.r.Context())
 	for _, info := range all {
-		if info.KeyPairAlias == pair.Name && v.may(View, info.Name) {
-			users = append(users, info.Name)
+		switch {
+		case info.KeyPairAlias != pair.Name:
+		case v.may(View, info.Name):
+			u.Names = append(u.Names, info.Name)
+		default:
+			u.Hidden++
 		}
 	}
-	return users, err
+	if u.More = len(u.Names) - mostUsers; u.More > 0 {
+		u.Names = u.Names[:mostUsers]
+	}
+	return u, err
 }
 
 // attributesShown returns an artifact's attributes, without its secrets.
@@ -154,6 +193,14 @@ func attributesShown(a credstore.Artifact) (all []shown) {
 	for _, attribute := range credstore.Attributes(a.Type()) {
 		of := aboutOf(a.Type(), attribute.Name)
 		s := shown{Label: of.Label, Value: values.shown(attribute)}
+		switch attribute.Name {
+		case "keyPairAlias":
+			s.Link = link("artifact", s.Value)
+		case "tokenServiceUrl", "revocationUrl": // who may see it may not be one who may know a key in it
+			if address, _, found := strings.Cut(s.Value, "?"); found {
+				s.Value = address + "?…"
+			}
+		}
 		if s.Value == "" && of.Default != "" && of.Group == "" {
 			s.Value, s.Default = wordLabel(of.Default), true
 		}

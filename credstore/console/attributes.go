@@ -18,6 +18,7 @@ type about struct {
 	Group       string // "": it is among the first
 	Rows        bool   // it is long: several lines
 	Required    bool   // no artifact of the type does without it
+	Most        int    // of Objects: how many there can be
 }
 
 // The groups of attributes that most artifacts do without.
@@ -49,7 +50,7 @@ var attributes = map[string]about{
 	"resource":             {Label: "Resource", Hint: "The receiver, where the token service wants that (RFC 8707)."},
 	"audience":             {Label: "Audience", Hint: "The receiver, where the token service wants that."},
 
-	"customParameters":        {Label: "Custom parameters", Group: parametersGroup, Hint: "Sent with each token request. At most 20. Values are never shown: enter them again with each change."},
+	"customParameters":        {Label: "Custom parameters", Group: parametersGroup, Most: 20, Hint: "Sent with each token request. At most 20. Values are never shown: enter them again with each change."},
 	"customParameters.key":    {Label: "Key"},
 	"customParameters.value":  {Label: "Value"},
 	"customParameters.sendAs": {Label: "Send as part of", Default: "body"},

@@ -3,8 +3,8 @@ package console
 import (
 	"cmp"
 	"net/http"
-	"path"
 	"strings"
+	"unicode"
 
 	"github.com/outgrant/outgrant/authcode"
 	"github.com/outgrant/outgrant/credstore"
@@ -12,12 +12,14 @@ import (
 
 // authorize sends the browser to the provider.
 func (v *visit) authorize() {
-	info, err := v.store.Info(v.r.Context(), v.name)
+	a, err := v.store.Artifact(v.r.Context(), v.name)
 	switch {
 	case err != nil:
 		v.failed(err)
-	case info.Type != code:
+	case a.Type() != code:
 		v.fail(http.StatusBadRequest, "There is nothing to authorize", "Only authorization codes are authorized by a user.")
+	case v.redirectOf(a) == "":
+		v.show(http.StatusConflict, "message", page{Title: "There is no redirect URL", Body: message{Text: noRedirect, Name: v.name, Back: link("artifact", v.name)}})
 	default:
 		allowed := func(*http.Request, string, string) error { return nil } // this visit was admitted
 		v.store.AuthorizeHandlerFor(allowed).ServeHTTP(v.w, v.r)
@@ -29,31 +31,58 @@ func (v *visit) authorize() {
 func (v *visit) callback() {
 	v.store.CallbackHandler(func(_ http.ResponseWriter, r *http.Request, err error) {
 		tenant, name := credstore.AttemptOf(r)
-		back := v.pageOf(tenant, name, authcode.StartOf(r))
+		back := v.pageOf(tenant, name, authcode.StartOf(r), r.RequestURI)
 		switch {
-		case err == nil && back != "":
+		case err == nil && back != "" && (tenant != v.store.TenantID() || v.may(View, name)):
 			v.goTo(back + "&done=authorized")
 		case err == nil:
 			n := doneNotices["authorized"]
-			v.show(http.StatusOK, "message", page{Title: n.Title, Body: message{Text: n.Text}})
+			v.show(http.StatusOK, "message", page{Title: n.Title, Body: message{Text: n.Text, Name: name, Back: back}})
 		default:
-			title, text, status := authcode.Explain(cmp.Or(name, "The credential"), err)
-			v.show(status, "message", page{Title: title, Body: message{text, sentence(err.Error()), name, back}})
+			title, text, status := authcode.Explain(cmp.Or(isolated(name), "The credential"), err)
+			v.show(status, "message", page{Title: title, Body: message{Text: text, Detail: sentence(err.Error()), Name: name, Back: back}})
 		}
 	}).ServeHTTP(v.w, v.r)
 }
 
-// pageOf returns the page of a credential: that of another tenant is beside the page where its authorization was started. "": it is
-// not known.
-func (v *visit) pageOf(tenant, name, start string) string {
-	start, _, _ = strings.Cut(start, "?")
+// isolated returns a name so that its direction is not that of the sentence that it is in (Unicode Annex 9).
+func isolated(name string) string {
+	if strings.IndexFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) < 0 {
+		return name
+	}
+	return "\u2068" + name + "\u2069"
+}
+
+// pageOf returns the page of a credential, beside the one where its authorization was started, as a link from the callback. "": it
+// is not known.
+func (v *visit) pageOf(tenant, name, start, callback string) string {
 	switch {
 	case name == "":
 		return ""
+	case start != "":
+		return between(folderOf(callback), folderOf(start)) + link("artifact", name)
 	case tenant == v.store.TenantID():
 		return link("artifact", name)
-	case start == "":
-		return ""
 	}
-	return path.Join(path.Dir(start), link("artifact", name))
+	return ""
+}
+
+// folderOf returns the folder of a page by its path and query, as the parts of its path.
+func folderOf(address string) []string {
+	path, _, _ := strings.Cut(address, "?")
+	parts := strings.Split(path, "/")
+	return parts[:len(parts)-1]
+}
+
+// between returns the way from a folder to another one. It is relative: a proxy may have taken something from the front of both.
+func between(from, to []string) string {
+	same := 0
+	for same < min(len(from), len(to)) && from[same] == to[same] {
+		same++
+	}
+	way := "./" + strings.Repeat("../", len(from)-same)
+	for _, part := range to[same:] {
+		way += part + "/"
+	}
+	return way
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"regexp"
 	"strings"
@@ -200,6 +201,8 @@ func TestWithoutARedirectURL(t *testing.T) {
 	page := s.browser(t).get("artifact?name=MAILBOX").requireStatus(http.StatusOK).has("There is none, so it cannot be authorized")
 	require.NotContains(t, page.text, "authorize?name")
 	page.has("History There is none")
+	require.NotContains(t, s.browser(t).get("./").text, "authorize?name")
+	s.browser(t).get("authorize?name=MAILBOX").requireStatus(http.StatusConflict).has("There is no redirect URL", "so it cannot be authorized", "Back to MAILBOX")
 }
 
 func TestTry(t *testing.T) {
@@ -221,6 +224,55 @@ func TestTry(t *testing.T) {
 	require.NoError(t, s.store.Undeploy(t.Context(), "S4_ORDERS"))
 	page.send(nil).requireStatus(http.StatusNotFound)
 	require.Equal(t, s.url+"artifact?name=S4_ORDERS", b.get("try?name=S4_ORDERS").url.String(), "loaded again")
+}
+
+// TestWhatWasDone is said where it is so: anybody can make an address that says it.
+func TestWhatWasDone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"), s.clientCredentials("S4_ORDERS"))
+	b := s.browser(t)
+	b.get("artifact?name=MAILBOX&done=deployed").has("Deployed Programs can use it when it is authorized.")
+	for _, page := range []string{"artifact?name=MAILBOX&done=authorized", "artifact?name=MAILBOX&done=deleted", "./?done=authorized", "./?done=nonsense"} {
+		require.NotContains(t, b.get(page).text, `role="status"`, page)
+	}
+	s.Inject(oauthtest.Refuse("invalid_client", ""))
+	_, err := token(t, s.store, "S4_ORDERS")
+	require.Error(t, err)
+	eventually(t, func() bool { return mustInfo(t, s, "S4_ORDERS").Status == credstore.Error })
+	b.get("artifact?name=S4_ORDERS&done=deployed").has("Deployed It cannot be used yet: see below why.")
+}
+
+// TestNoRefreshToken has a provider that gives none.
+func TestNoRefreshToken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	s.Inject(oauthtest.Body(http.StatusOK, "application/json", `{"access_token": "access", "token_type": "Bearer", "expires_in": 3600}`))
+	s.browser(t).get("authorize?name=MAILBOX").requireStatus(http.StatusOK).has("Authorized It cannot be used yet: see below why.", "MAILBOX Error", "Refresh token ends in").hasNot("1 h left came now Authorized")
+	require.Zero(t, mustInfo(t, s, "MAILBOX").RefreshTokenIssued)
+}
+
+// TestABehindAProxy has a proxy take the front of the path away: browsers are sent back to where they came from.
+func TestBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/t/{tenant}/", func(w http.ResponseWriter, r *http.Request) {
+		console.New(s.store.Tenant(r.PathValue("tenant")), nil).ServeHTTP(w, r)
+	})
+	inner := httptest.NewServer(mux)
+	t.Cleanup(inner.Close)
+	target, err := url.Parse(inner.URL)
+	require.NoError(t, err)
+	s.serve(t, http.StripPrefix("/ext", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}))
+	for _, tenant := range []string{"one", "other"} {
+		mailbox := s.authorizationCode("MAILBOX")
+		mailbox.RedirectURL = s.url + "ext/t/one/callback"
+		require.NoError(t, s.store.Tenant(tenant).Deploy(t.Context(), mailbox))
+		page := s.browser(t).get("ext/t/"+tenant+"/authorize?name=MAILBOX").requireStatus(http.StatusOK).has("Tenant "+tenant, "Authorized Tokens come by themselves")
+		require.Equal(t, s.url+"ext/t/"+tenant+"/artifact?name=MAILBOX&done=authorized", page.url.String())
+	}
 }
 
 // TestTryForAUser has a credential that acts for users.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/outgrant/outgrant/credstore"
 )
@@ -55,7 +56,10 @@ func (v *visit) showForm(status int, f *form) {
 	if f.Name != "" {
 		title = "Edit " + f.Name
 	}
-	if len(f.Problems) > 0 || f.Conflict != "" {
+	switch {
+	case f.Refused != nil:
+		title = f.Refused.Title + ": " + title
+	case len(f.Problems) > 0:
 		title = "Not deployed yet: " + title
 	}
 	v.show(status, "form", page{Title: title, Body: f})
@@ -101,26 +105,56 @@ func (v *visit) save() {
 		v.failed(credstore.ErrNotFound) // no name has blanks around it
 		return
 	}
+	if r := v.deploy(p, version); r != nil {
+		f := newForm(typ, v.name, r.version, p.values, append(r.wrong, p.forgotten()...))
+		f.Refused = r.notice
+		v.showForm(r.status, f)
+		return
+	}
+	v.done("deployed", link("artifact", name)+"&", name)
+}
+
+// refusal is why a form comes back.
+type refusal struct {
+	status  int
+	version string // of what is deployed, as the person has seen it then
+	wrong   []credstore.Problem
+	notice  *notice // what else there is to say
+}
+
+// deploy deploys what a form has brought, in place of a version.
+func (v *visit) deploy(p posted, version string) *refusal {
+	name := p.values["name"]
 	if v.name == "" && name != "" {
 		if _, err := v.ask(Deploy, name); err != nil {
-			v.refuse(err)
-			return
+			return &refusal{http.StatusForbidden, version, []credstore.Problem{{At: "name", What: err.Error()}}, nil}
 		}
 	}
 	a, wrong, err := v.check(p)
-	if err != nil {
-		v.failed(err)
-		return
+	switch {
+	case err != nil:
+		return &refusal{http.StatusServiceUnavailable, version, nil, &notice{Title: "Nothing was deployed yet", Text: sentence(err.Error()) + " Send it again in a while."}}
+	case len(wrong) > 0:
+		return &refusal{http.StatusUnprocessableEntity, version, wrong, nil}
 	}
-	if len(wrong) > 0 {
-		v.showForm(http.StatusUnprocessableEntity, newForm(typ, v.name, version, p.values, append(wrong, p.forgotten()...)))
-		return
+	err = v.store.DeployIf(v.r.Context(), a, version)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, credstore.ErrChanged) && v.name == "":
+		return &refusal{http.StatusConflict, version, []credstore.Problem{{At: "name", What: v.taken(name)}}, nil}
+	case errors.Is(err, credstore.ErrChanged):
+		text, now := v.changed(version)
+		changed := &notice{Title: "It has changed", Text: text}
+		if now != "" {
+			changed.See = link("artifact", name)
+		}
+		return &refusal{http.StatusConflict, now, nil, changed}
+	case errors.Is(err, credstore.ErrLimit):
+		return &refusal{http.StatusUnprocessableEntity, version, []credstore.Problem{{What: err.Error()}}, nil}
 	}
-	if err := v.store.DeployIf(v.r.Context(), a, version); err != nil {
-		v.showRefused(typ, version, p, err)
-		return
-	}
-	v.goTo(link("artifact", name) + "&done=deployed")
+	return &refusal{http.StatusServiceUnavailable, version, nil, &notice{Title: "It cannot be told whether that was deployed",
+		Text: sentence(err.Error()) + " Look at the credential before you send it again.", See: link("artifact", name)}}
 }
 
 // check returns the artifact of a form, or what is wrong with it. An error is one of the store.
@@ -150,7 +184,7 @@ const lostSecret = "it is set, and was not sent here: enter it again, or have it
 // lost returns the secrets that an edit would remove without a word: those that are set, where nobody has entered them again, nor
 // anything in their place.
 func (v *visit) lost(p posted) (wrong []credstore.Problem, err error) {
-	if v.name == "" || p.hasSecrets {
+	if v.name == "" || len(p.secrets) > 0 {
 		return nil, nil
 	}
 	set, err := v.store.SecretsOf(v.r.Context(), v.name)
@@ -165,40 +199,24 @@ func (v *visit) lost(p posted) (wrong []credstore.Problem, err error) {
 	return wrong, err
 }
 
-// showRefused shows a form again, in which nothing is wrong, and which the store has refused all the same.
-func (v *visit) showRefused(typ, version string, p posted, err error) {
-	var wrong []credstore.Problem
-	status, conflict := http.StatusUnprocessableEntity, ""
-	switch {
-	case errors.Is(err, credstore.ErrChanged) && v.name == "":
-		wrong = []credstore.Problem{{At: "name", What: "there is a credential of that name: choose another, or edit that one"}}
-		status = http.StatusConflict
-	case errors.Is(err, credstore.ErrChanged):
-		status = http.StatusConflict
-		if conflict, version = v.conflict(v.name); conflict == "" {
-			return
-		}
-	case errors.Is(err, credstore.ErrLimit):
-		wrong = []credstore.Problem{{What: err.Error()}}
-	default:
-		v.fail(http.StatusServiceUnavailable, "It cannot be told whether that was deployed",
-			sentence(err.Error())+" Look at the credential before you send it again.")
-		return
+// taken tells who makes a credential that there is one of that name.
+func (v *visit) taken(name string) string {
+	if info, err := v.store.Info(v.r.Context(), name); err == nil && info.DeployedBy != "" && info.DeployedBy == v.who && time.Since(info.DeployedOn) < postTimeout {
+		return "you have deployed a credential of that name just now: it is this one, if the form was sent twice"
 	}
-	f := newForm(typ, v.name, version, p.values, append(wrong, p.forgotten()...))
-	f.Conflict = conflict
-	v.showForm(status, f)
+	return "there is a credential of that name: choose another, or edit that one"
 }
 
-// conflict tells what somebody else has done to a credential while it was edited, and what is deployed now.
-func (v *visit) conflict(name string) (text, version string) {
-	info, err := v.store.Info(v.r.Context(), name)
+// changed tells what has happened to a credential while a version of it was edited, and which one is deployed now.
+func (v *visit) changed(version string) (text, now string) {
+	info, err := v.store.Info(v.r.Context(), v.name)
 	switch {
 	case errors.Is(err, credstore.ErrNotFound):
 		return "It was deleted while you were editing. If you deploy it now, it is made again.", ""
 	case err != nil:
-		v.failed(err)
-		return "", ""
+		return sentence(err.Error()) + " Send it again in a while.", version
+	case info.DeployedBy != "" && info.DeployedBy == v.who:
+		text = fmt.Sprintf("You have deployed another version at %s: here, if the form was sent twice, or in another window.", exactTime(info.DeployedOn))
 	case info.DeployedBy != "":
 		text = fmt.Sprintf("%s has deployed another version at %s, while you were editing.", info.DeployedBy, exactTime(info.DeployedOn))
 	default:
@@ -210,14 +228,19 @@ func (v *visit) conflict(name string) (text, version string) {
 // deleteBody is what the page shows that asks before it deletes.
 type deleteBody struct {
 	credstore.Info
-	UsedBy []string
+	UsedBy users
 }
 
 func (v *visit) confirmDelete() { v.askDelete(http.StatusOK, nil) }
 
+// askDelete asks whether to delete, and after an attempt tells why that came to nothing.
 func (v *visit) askDelete(status int, n *notice) {
 	info, err := v.store.Info(v.r.Context(), v.name)
-	if err != nil {
+	switch {
+	case n != nil && errors.Is(err, credstore.ErrNotFound): // the form was sent twice, or somebody else was faster
+		v.done("deleted", "./?", "")
+		return
+	case err != nil:
 		v.failed(err)
 		return
 	}
@@ -237,9 +260,11 @@ func (v *visit) delete() {
 	switch {
 	case errors.Is(err, credstore.ErrChanged):
 		v.askDelete(http.StatusConflict, &notice{Bad: true, Title: "Not deleted", Text: "Another version was deployed meanwhile: see whether it is to be deleted, too."})
-	case err != nil:
-		v.failed(err)
+	case err != nil && !errors.Is(err, credstore.ErrNotFound):
+		n := &notice{Bad: true, Title: "It cannot be told whether all of it is deleted", Text: sentence(err.Error()) + " Delete it again in a while: what is gone is passed over."}
+		body := deleteBody{Info: credstore.Info{Name: v.name, Version: v.r.PostForm.Get("version")}}
+		v.show(http.StatusServiceUnavailable, "delete", page{Title: "Delete " + v.name, Notice: n, Body: body})
 	default:
-		v.goTo("./?done=deleted")
+		v.done("deleted", "./?", "")
 	}
 }

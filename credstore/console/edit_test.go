@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -61,7 +62,7 @@ func TestEditChangesNothingByItself(t *testing.T) {
 		before := mustInfo(t, s, a.ArtifactName())
 		page := b.get("edit?name=" + a.ArtifactName()).requireStatus(http.StatusOK)
 		require.NotContains(t, page.text, "BEGIN PRIVATE KEY")
-		page.send(secrets).requireStatus(http.StatusOK).has("Deployed Programs use it from now on")
+		page.send(secrets).requireStatus(http.StatusOK).has("Deployed: " + a.ArtifactName())
 		require.Empty(t, s.noted(), a.ArtifactName())
 		require.Equal(t, before.Version, mustInfo(t, s, a.ArtifactName()).Version, "%s: it is the same, and stays", a.ArtifactName())
 	}
@@ -145,8 +146,10 @@ func TestProblemsBesideTheField(t *testing.T) {
 	require.Equal(t, "kept", fields.Get("description"))
 	require.Equal(t, "client_id", fields.Get("customParameters[0].key"), "empty lines are closed up")
 	require.Equal(t, "url", fields.Get("customParameters[0].sendAs"))
-	require.Regexp(t, `<details open><summary>Custom parameters`, page.text)
+	require.Regexp(t, `<details open><summary id="f-customParameters">Custom parameters`, page.text)
 	page.has("Secrets and files are not sent back: enter those again that you have entered")
+	require.Regexp(t, `id="f-customParameters-0--value-error">It is not sent back: enter it again<`, page.text)
+	require.Equal(t, 1, strings.Count(page.words(), "not sent back: enter those"), "once for all")
 	require.Empty(t, s.noted())
 
 	// What only shows when the rest is right.
@@ -154,7 +157,7 @@ func TestProblemsBesideTheField(t *testing.T) {
 	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
 	require.Regexp(t, `id="f-customParameters-0--key-error"`, page.text)
 	page.has("Key 1 : ")
-	require.Contains(t, page.text, `class="hidden">Custom parameters</legend>`, "it stands above")
+	require.Contains(t, page.text, `<fieldset class="rows" aria-labelledby="f-customParameters">`)
 	again["customParameters[0].key"] = "k"
 	page = page.send(again).requireStatus(http.StatusUnprocessableEntity)
 	require.Regexp(t, `id="f-tokenServiceUrl-error">[^<]*https`, page.text, "plain http to another machine")
@@ -226,6 +229,92 @@ func TestAStaleForm(t *testing.T) {
 	page.send(map[string]any{"clientSecret": secret}).requireStatus(http.StatusOK)
 	require.Equal(t, "by me", mustInfo(t, s, "S4_ORDERS").Description)
 	b.get("delete?name=NOBODY").requireStatus(http.StatusNotFound)
+}
+
+// TestSentTwice has forms be sent a second time before the answer to the first was there.
+func TestSentTwice(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	b := s.browser(t)
+	form, fields := b.get("new?type=Secure+Parameter"), map[string]any{"name": "P", "secureParameter": secret}
+	form.send(fields).requireStatus(http.StatusOK)
+	form.send(fields).requireStatus(http.StatusConflict).has("You have deployed a credential of that name just now: it is this one, if the form was sent twice")
+	edit, remove := b.get("edit?name=P"), b.get("delete?name=P")
+	fields["description"] = "new"
+	edit.send(fields).requireStatus(http.StatusOK)
+	edit.send(fields).requireStatus(http.StatusConflict).has("You have deployed another version", "if the form was sent twice")
+	remove = b.get("delete?name=P")
+	for range 2 {
+		remove.send(nil).requireStatus(http.StatusOK).has("Deleted The credential is gone.")
+	}
+	require.Equal(t, []string{"P deployed by somebody at this machine", "P deployed by somebody at this machine", "P undeployed by somebody at this machine"}, s.noted())
+}
+
+// TestAFormIsKept where the store is away, or the name is one that the person may not deploy.
+func TestAFormIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, &console.Options{Allow: func(_ *http.Request, do console.Action, name string) (string, error) {
+		if do == console.Deploy && name == "FORBIDDEN" {
+			return "", errors.New("this name is not yours")
+		}
+		return "alice", nil
+	}})
+	s.deploy(t, s.clientCredentials("P"))
+	b := s.browser(t)
+	page := b.get("new?type=Secure+Parameter").send(map[string]any{"name": "FORBIDDEN", "description": "kept", "secureParameter": secret}).requireStatus(http.StatusForbidden).has("Name : this name is not yours")
+	require.Equal(t, "kept", page.fields().Get("description"))
+	forms := []*shown{page, b.get("edit?name=P")}
+	s.down.Store(true)
+	for i, form := range forms {
+		page := form.send(map[string]any{"name": "P", "description": "kept", "secureParameter": secret, "clientSecret": secret}).requireStatus(http.StatusServiceUnavailable).
+			has("It cannot be told whether that was deployed", "the database is away", "See what is deployed now", "Secrets and files are not sent back")
+		require.Equal(t, "kept", page.fields().Get("description"), i)
+	}
+	page = forms[1].send(map[string]any{"description": "kept"}).requireStatus(http.StatusUnprocessableEntity)
+	require.Equal(t, "kept", page.fields().Get("description"))
+	s.down.Store(false)
+	page.send(map[string]any{"clientSecret": secret}).requireStatus(http.StatusOK)
+	require.Equal(t, "kept", mustInfo(t, s, "P").Description)
+}
+
+// TestADeletionThatIsNotWhole can be done again.
+func TestADeletionThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	s.deploy(t, s.authorizationCode("MAILBOX"))
+	b := s.browser(t)
+	b.get("authorize?name=MAILBOX")
+	s.noted()
+	remove := b.get("delete?name=MAILBOX")
+	s.keeps.Store(true)
+	page := remove.send(nil).requireStatus(http.StatusServiceUnavailable).has("It cannot be told whether all of it is deleted", "undeploy it again", "Delete it again in a while")
+	require.Contains(t, s.noted(), "MAILBOX undeployed by somebody at this machine")
+	s.keeps.Store(false)
+	page.send(nil).requireStatus(http.StatusOK).has("Deleted The credential is gone.")
+	a, err := s.store.Vault().Load(t.Context(), "MAILBOX")
+	require.NoError(t, err)
+	require.Zero(t, a.Authorized)
+	b.get("artifact?name=MAILBOX").requireStatus(http.StatusNotFound).has("It was deleted by somebody at this machine", "History", "Authorized by somebody at this machine")
+}
+
+// TestAnEditOfTexts leaves what nobody has touched as it is.
+func TestAnEditOfTexts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	want := map[string]string{"lines": "one\ntwo", "blanks": " x "}
+	s.deploy(t, &credstore.SAMLBearerAssertion{Name: "SF", ClientKey: "key", TokenServiceURL: s.TokenURL() + "?subscription-key=" + "hidden", TargetSystemType: credstore.SuccessFactors,
+		CompanyID: "ACME", KeyPairAlias: "pair", Attributes: want})
+	b := s.browser(t)
+	b.get("artifact?name=SF").has(s.TokenURL() + "?…").hasNot("subscription-key")
+	page := b.get("edit?name=SF")
+	require.Regexp(t, `<textarea id="f-attributes-1--value"[^>]*>one\ntwo</textarea>`, page.text)
+	page.send(nil).requireStatus(http.StatusOK)
+	require.Empty(t, s.noted(), "nothing has changed")
+	page.send(map[string]any{"description": "new"}).requireStatus(http.StatusOK)
+	a, err := s.store.Artifact(t.Context(), "SF")
+	require.NoError(t, err)
+	require.Equal(t, want, a.(*credstore.SAMLBearerAssertion).Attributes)
+	require.Contains(t, a.(*credstore.SAMLBearerAssertion).TokenServiceURL, "subscription-key=hidden")
 }
 
 // TestTwoEditsAtOnce has eight people send the same form at the same time: one is first, and the others are told.
@@ -322,9 +411,16 @@ func TestInputThatIsTooMuch(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser(t)
 	b.get("new?type=Key+Pair").send(map[string]any{"name": "P", "pkcs12": file(make([]byte, 13<<20))}).requireStatus(http.StatusUnprocessableEntity).has("Nothing was deployed yet")
-	page := b.get("new?type=OAuth2+Client+Credentials").send(map[string]any{"name": "P", "clientId": "x", "clientSecret": "x", "tokenServiceUrl": "https://user:S3NTINEL@acme.example/token"})
-	page.requireStatus(http.StatusUnprocessableEntity)
-	require.NotContains(t, page.text, "S3NTINEL")
+	form := b.get("new?type=OAuth2+Client+Credentials")
+	for _, address := range []string{"https://user:S3NTINEL@acme.example/token", "https://user:S3NTINEL%zz@acme.example/token", "user:S3NTINEL@acme.example/token", "S3NTINEL@acme.example",
+		"https:/user:S3NTINEL@acme.example/", "https://user:S3NTINEL/x@acme.example/token"} {
+		page := form.send(map[string]any{"name": "P", "clientId": "x", "clientSecret": "x", "tokenServiceUrl": address}).requireStatus(http.StatusUnprocessableEntity)
+		require.NotContains(t, page.text, "S3NTINEL", address)
+	}
+	page := form.send(map[string]any{"name": "P", "clientId": "ops@acme.example", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"})
+	for name, value := range map[string]string{"clientId": "ops@acme.example", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"} {
+		require.Equal(t, value, page.fields().Get(name), "there is no password in it")
+	}
 }
 
 // TestRowsAreNotLost: what a form has room for is deployed, or refused.

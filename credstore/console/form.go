@@ -21,7 +21,7 @@ type form struct {
 	Groups         []group
 	Problems       []problem // all that is wrong
 	Warning        string    // what else there is to know; "": nothing
-	Conflict       string    // what somebody else has done meanwhile; "": nothing
+	Refused        *notice   // why it comes back, beside the problems
 	NamesKeyPair   bool      // it has a field for a key pair's alias
 	KeyPairs       []string  // names that may be that
 	Cancel         string    // the page to go back to
@@ -30,6 +30,7 @@ type form struct {
 // group is some of the fields, which can be folded away if it has a name.
 type group struct {
 	Name   string
+	ID     string // of the field that has its name; "": none has
 	Open   bool
 	Fields []field
 }
@@ -44,7 +45,6 @@ type field struct {
 	Words                        []word
 	Rows                         [][]field
 	Most                         int    // rows that there can be
-	Folded                       bool   // what it is stands on the fold that it is in
 	List                         string // the id of a list of suggestions
 	Describes                    string // the ids of hint and error
 }
@@ -77,7 +77,9 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 	b := &formBuilder{form: f, values: all, wrong: map[string]string{}, inputs: map[string]problem{}}
 	for i := range wrong {
 		wrong[i].What = inLabels(typ, wrong[i].What)
-		b.wrong[wrong[i].At] = capital(wrong[i].What)
+		if _, known := b.wrong[wrong[i].At]; !known {
+			b.wrong[wrong[i].At] = capital(wrong[i].What)
+		}
 	}
 	groups := map[string]int{}
 	for _, a := range credstore.Attributes(typ) {
@@ -94,8 +96,10 @@ func newForm(typ, name, version string, all values, wrong []credstore.Problem) *
 				one.Hint = "It cannot be changed: programs refer to it by this name."
 			}
 		}
-		one.Folded = of.Group == of.Label
 		g := &f.Groups[at]
+		if one.Label == g.Name {
+			g.ID, one.Label = one.ID, "" // it stands there
+		}
 		g.Fields = append(g.Fields, one)
 		g.Open = g.Open || one.isFilled()
 	}
@@ -112,13 +116,21 @@ func (b *formBuilder) addProblems(wrong []credstore.Problem) {
 		return len(b.places)
 	}
 	slices.SortStableFunc(wrong, func(a, b credstore.Problem) int { return place(a) - place(b) })
+	forgotten := false
 	for _, p := range wrong {
+		if p.What == forgottenSecret {
+			forgotten = true
+			continue
+		}
 		one := problem{Label: p.At}
 		if input, known := b.inputs[p.At]; known {
 			one = input
 		}
 		one.Text = p.What
 		b.form.Problems = append(b.form.Problems, one)
+	}
+	if forgotten {
+		b.form.Problems = append(b.form.Problems, problem{Text: "secrets and files are not sent back: enter those again that you have entered"})
 	}
 }
 
@@ -158,9 +170,9 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.File:
 		f.Kind = "file"
 	case credstore.Texts:
-		f.Kind, f.Rows, f.Most = "rows", b.textRows(a, at), mostRows
+		f.Kind, f.Rows, f.Most = "rows", b.textRows(a, at), cmp.Or(of.Most, mostRows)
 	case credstore.Objects:
-		f.Kind, f.Rows, f.Most = "rows", b.objectRows(a, at), mostRows
+		f.Kind, f.Rows, f.Most = "rows", b.objectRows(a, at), cmp.Or(of.Most, mostRows)
 	}
 	f.Removable = f.Error == capital(lostSecret)
 	if a.Secret && a.Kind == credstore.Text {
@@ -187,7 +199,7 @@ func (b *formBuilder) add(at, id, label string) {
 }
 
 // rowsFor is how many rows a form has for what is filled in.
-func rowsFor(filled int) int { return min(filled+spareRows, max(mostRows, filled)) }
+func rowsFor(filled int) int { return min(filled+spareRows, mostRows) }
 
 func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]field) {
 	for i := range rowsFor(b.values.count(at)) {
@@ -213,6 +225,9 @@ func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field
 		name, value := part("name"), part("value")
 		if i < len(filled) {
 			name.Value, value.Value = filled[i][0], filled[i][1]
+			if strings.Contains(value.Value, "\n") {
+				value.Kind = "area" // an input would lose the ends of lines
+			}
 			place := at + "." + name.Value
 			b.add(place, value.ID, value.Label)
 			if value.Error = b.wrong[place]; value.Error != "" {

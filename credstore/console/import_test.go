@@ -21,7 +21,7 @@ func TestImportArtifacts(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser(t)
 	page := b.get("import")
-	list := page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported What was imported is the first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
+	list := page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported 2 credentials. The newest come first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
 	require.Equal(t, "./?sort=deployed", html.UnescapeString(regexp.MustCompile(`data-here="([^"]*)"`).FindStringSubmatch(list.text)[1]), "what was done is told once")
 	require.Equal(t, []string{"ONE deployed by somebody at this machine", "TWO deployed by somebody at this machine"}, s.noted())
 
@@ -54,8 +54,11 @@ func TestImportRefuses(t *testing.T) {
 			`artifacts[1] "Q" secureParameter: missing`},
 		"a destination without its secret": {map[string]any{"text": `{"Name": "D", "Type": "HTTP", "URL": "https://acme.example", "Authentication": "OAuth2ClientCredentials",
 			"clientId": "x", "tokenServiceURL": "https://acme.example/token"}`}, "clientSecret: missing: exports leave secrets out"},
-		"a service key without a name": {map[string]any{"kind": "service-key", "text": `{"clientid": "x", "clientsecret": "S3NTINEL", "tokenurl": "https://acme.example"}`}, "name: missing"},
-		"no service key":               {map[string]any{"kind": "service-key", "name": "K", "text": `{"a": 1}`}, "service key"},
+		"a service key without a name":           {map[string]any{"kind": "service-key", "text": `{"clientid": "x", "clientsecret": "S3NTINEL", "tokenurl": "https://acme.example"}`}, "Name of the credential : missing"},
+		"both":                                   {map[string]any{"text": "{}", "file": file("[]")}, "only one of them is imported"},
+		"a service key that is called artifacts": {map[string]any{"text": `{"clientid": "x", "clientsecret": "S3NTINEL", "tokenurl": "https://acme.example"}`}, "This is a service key: say so"},
+		"artifacts with a name":                  {map[string]any{"text": "[]", "name": "K"}, "A name and a key pair alias are for a service key alone"},
+		"no service key":                         {map[string]any{"kind": "service-key", "name": "K", "text": `{"a": 1}`}, "service key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			page.send(refused.fields).requireStatus(http.StatusUnprocessableEntity).has(refused.want, "Nothing was deployed yet")

@@ -89,7 +89,7 @@ var columns = map[string]func(a, b *credstore.Info) int{
 	"name":   func(a, b *credstore.Info) int { return 0 }, // what is equal is sorted by name
 	"status": func(a, b *credstore.Info) int { return urgency(a) - urgency(b) },
 	"service": func(a, b *credstore.Info) int {
-		return strings.Compare(hostOf(a.TokenServiceURL), hostOf(b.TokenServiceURL))
+		return strings.Compare(withoutScheme(a.TokenServiceURL), withoutScheme(b.TokenServiceURL))
 	},
 	"deployed": func(a, b *credstore.Info) int { return b.DeployedOn.Compare(a.DeployedOn) },
 	"token":    func(a, b *credstore.Info) int { return soonest(a.TokenExpires, b.TokenExpires) },
@@ -166,6 +166,8 @@ type header struct {
 	Sorted     string // ascending, descending or none
 }
 
+const ascending, descending = "ascending", "descending"
+
 // order is one that can be chosen where the columns have no heads.
 type order struct {
 	Sort, Text string
@@ -217,7 +219,7 @@ func (v *visit) list() {
 	q.sort(found)
 	b.fill(q, found, v)
 	b.count(q, counts)
-	p := page{Title: b.title(v.opts.Title), Live: true, Notice: doneNotice(v.r), Body: b}
+	p := page{Title: b.title(v.opts.Title), Live: true, Notice: doneNotice(v.r, "deleted", "imported"), Body: b}
 	if p.Notice != nil {
 		p.Here = q.link()
 	}
@@ -264,30 +266,32 @@ func (b *listBody) fill(q query, found []*credstore.Info, v *visit) {
 	if other.Page = q.Page + 1; other.Page <= pages {
 		b.Next = other.link()
 	}
-	for _, column := range []struct{ key, text, ascending, descending string }{
-		{"name", "Name", "from A to Z", "from Z to A"},
-		{"status", "Status", "the most urgent first", "the least urgent first"},
-		{"service", "Token service and user", "from A to Z", "from Z to A"},
-		{"deployed", "Deployed", "the newest first", "the oldest first"},
-		{"token", "Access token", "what ends first", "what ends last"},
-		{"refresh", "Refresh token or certificate", "what ends first", "what ends last"},
-		{"failures", "Failures in a day", "the most first", "the fewest first"},
+	for _, column := range []struct {
+		key, text     string
+		first, second string // what its two orders are called
+		sorted        string // how the first sorts
+	}{
+		{"name", "Name", "from A to Z", "from Z to A", ascending},
+		{"status", "Status", "the most urgent first", "the least urgent first", descending},
+		{"service", "Token service and user", "from A to Z", "from Z to A", ascending},
+		{"deployed", "Deployed", "the newest first", "the oldest first", descending},
+		{"token", "Access token", "what ends first", "what ends last", ascending},
+		{"refresh", "Refresh token or certificate", "what ends first", "what ends last", ascending},
+		{"failures", "Failures in a day", "the most first", "the fewest first", descending},
 	} {
 		h := header{Text: column.text, Sorted: "none"}
-		ascending, descending := column.key, "-"+column.key
+		first, second := column.key, "-"+column.key
 		other := q
-		other.Sort, other.Page = ascending, 1
+		other.Sort, other.Page = first, 1
 		switch q.Sort {
-		case ascending:
-			h.Sorted, other.Sort = "ascending", descending
-		case descending:
-			h.Sorted = "descending"
+		case first:
+			h.Sorted, other.Sort = column.sorted, second
+		case second:
+			h.Sorted = map[string]string{ascending: descending, descending: ascending}[column.sorted]
 		}
 		h.Link = other.link()
 		b.Headers = append(b.Headers, h)
-		b.Orders = append(b.Orders,
-			order{ascending, column.text + ": " + column.ascending, q.Sort == ascending},
-			order{descending, column.text + ": " + column.descending, q.Sort == descending})
+		b.Orders = append(b.Orders, order{first, column.text + ": " + column.first, q.Sort == first}, order{second, column.text + ": " + column.second, q.Sort == second})
 	}
 }
 
@@ -305,7 +309,7 @@ func (b *listBody) count(q query, counts map[string]int) {
 }
 
 // The longest texts in a row, in characters: whoever deploys can make them longer than a page should be.
-const longestDescription, longestReason, longestUser = 120, 240, 120
+const longestDescription, longestReason, longestUser, longestLink = 120, 240, 120, 1000
 
 func (v *visit) row(i *credstore.Info, now time.Time) row {
 	r := row{
@@ -313,7 +317,8 @@ func (v *visit) row(i *credstore.Info, now time.Time) row {
 		Reason: display.Line(said(i.Reason), longestReason), Token: tokenLife(i, now), Grant: grantLife(i, now), Failed: sparklineOf(i.Failures, now),
 	}
 	r.User, r.DeployedBy, r.Host = display.Line(r.User, longestUser), display.Line(r.DeployedBy, longestUser), display.Line(r.Host, longestUser)
-	if i.Status == credstore.Unauthorized && v.may(Authorize, i.Name) {
+	// A redirect URL of its own is in its seal, and some names are too long to be there twice.
+	if i.Status == credstore.Unauthorized && v.store.RedirectURL() != "" && len(r.Link) < longestLink && v.may(Authorize, i.Name) {
 		r.AuthorizeLink = link("authorize", i.Name)
 	}
 	return r
@@ -329,6 +334,13 @@ func breakable(name string) (parts []string) {
 		parts, name = append(parts, name[:end]), name[end:]
 	}
 	return parts
+}
+
+func withoutScheme(address string) string {
+	if _, rest, found := strings.Cut(address, "://"); found {
+		return rest
+	}
+	return address
 }
 
 // hostOf returns where an address leads, without the path.

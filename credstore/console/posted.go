@@ -21,17 +21,19 @@ const largestForm = 17 << 20
 
 // posted is what a form has brought: an artifact in its JSON form, with secrets, and its values without them.
 type posted struct {
-	json       []byte
-	values     values
-	hasSecrets bool // some were entered
+	json    []byte
+	values  values
+	secrets []string // the places of those that were entered
 }
 
-// forgotten tells a person whose form comes back what it has no longer.
-func (p posted) forgotten() []credstore.Problem {
-	if !p.hasSecrets {
-		return nil
+const forgottenSecret = "it is not sent back: enter it again"
+
+// forgotten tells a person whose form comes back what is in it no longer.
+func (p posted) forgotten() (all []credstore.Problem) {
+	for _, place := range p.secrets {
+		all = append(all, credstore.Problem{At: place, What: forgottenSecret})
 	}
-	return []credstore.Problem{{What: "secrets and files are not sent back: enter those again that you have entered"}}
+	return all
 }
 
 // readForm reads the fields of an artifact's type.
@@ -64,7 +66,7 @@ func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
 		if err != nil || len(data) == 0 {
 			return nil, err
 		}
-		p.hasSecrets = true
+		p.secrets = append(p.secrets, a.Name)
 		return base64.StdEncoding.EncodeToString(data), nil
 	case credstore.Texts:
 		return p.readTexts(r, a), nil
@@ -85,17 +87,26 @@ func (p *posted) read(r *http.Request, a credstore.Attribute) (any, error) {
 func (p *posted) text(r *http.Request, a credstore.Attribute, input, place string) string {
 	text := inputOf(r, input)
 	if a.Secret {
-		p.hasSecrets = p.hasSecrets || text != ""
+		if text != "" {
+			p.secrets = append(p.secrets, place)
+		}
 		return text
 	}
 	text = strings.TrimSpace(text)
-	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return text // there may be a password in it, and it is refused
-	}
-	if text != "" {
+	if text != "" && !mayHoldPassword(a.Name, text) {
 		p.values[place] = text
 	}
 	return text
+}
+
+// mayHoldPassword reports whether there may be a password in a text, as in a URL that has one, or was to have one. It is refused.
+func mayHoldPassword(attribute, text string) bool {
+	u, err := url.Parse(text)
+	if err == nil && u.User != nil {
+		return true
+	}
+	isURL := strings.HasSuffix(attribute, "Url") || attribute != "description" && strings.Contains(text, "://")
+	return isURL && strings.Contains(text, "@") && (err != nil || u.Host == "")
 }
 
 // inputOf returns what was entered: as text, and with the ends of lines that it was entered with.
@@ -107,7 +118,7 @@ func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
 	var all texts
 	for i := range mostRows {
 		name := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].name", a.Name, i)))
-		value := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].value", a.Name, i)))
+		value := inputOf(r, fmt.Sprintf("%s[%d].value", a.Name, i))
 		if name != "" || value != "" {
 			row := fmt.Sprintf("%s[%d].", a.Name, len(all))
 			p.values[row+"name"], p.values[row+"value"] = name, value
@@ -185,7 +196,7 @@ func (v *visit) parsePosted() bool {
 }
 
 func (v *visit) failCutOff() {
-	v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: go back and send it again.")
+	v.fail(http.StatusBadRequest, "That cannot be read", "The form did not arrive whole. Nothing was changed: fill it in again.")
 }
 
 // postedFile returns the bytes of a file; nil: none was chosen.

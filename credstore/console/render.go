@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ func parseTemplates(names ...string) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range names {
 		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable, "capital": capital})
-		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/"+name+".html"))
+		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/field.html", "pages/"+name+".html"))
 	}
 	return all
 }
@@ -58,6 +60,8 @@ type message struct {
 	Detail string // for whoever looks into it
 	Name   string // of the credential that it is about, or ""
 	Back   string // its page
+
+	History []event // of a credential that is gone
 }
 
 // notice is what a person is told above all else.
@@ -65,6 +69,7 @@ type notice struct {
 	Bad         bool
 	Title, Text string
 	Lines       []string // more of it
+	See         string   // a page to compare it with; "": there is none
 }
 
 // doneNotices are what a page says after something was done, by the word in its address.
@@ -72,14 +77,31 @@ var doneNotices = map[string]notice{
 	"deployed":   {Title: "Deployed", Text: "Programs use it from now on."},
 	"authorized": {Title: "Authorized", Text: "Tokens come by themselves from now on."},
 	"deleted":    {Title: "Deleted", Text: "The credential is gone. Programs that use it fail from now on."},
-	"imported":   {Title: "Imported", Text: "What was imported is the first in this list."},
+	"imported":   {Title: "Imported", Text: "The newest come first in this list."},
 }
 
-func doneNotice(r *http.Request) *notice {
-	if n, known := doneNotices[r.URL.Query().Get("done")]; known {
-		return &n
+// doneNotice returns what the address says was done, if it is one of some words.
+func doneNotice(r *http.Request, words ...string) *notice {
+	done := r.URL.Query().Get("done")
+	n, known := doneNotices[done]
+	if !known || !slices.Contains(words, done) {
+		return nil
 	}
-	return nil
+	if count, err := strconv.Atoi(r.URL.Query().Get("count")); err == nil && done == "imported" {
+		n.Text = times(count, "credential") + ". " + n.Text
+	}
+	return &n
+}
+
+// done goes to a page that tells what was done, or tells it here, if the visitor may not view that page. target ends where its
+// query goes on, and name is the credential that it is about.
+func (v *visit) done(what, target, name string) {
+	if v.may(View, name) {
+		v.goTo(target + "done=" + what)
+		return
+	}
+	n := doneNotices[what]
+	v.show(http.StatusOK, "message", page{Title: n.Title, Body: message{Text: n.Text}})
 }
 
 func (v *visit) show(status int, name string, p page) {
@@ -116,7 +138,11 @@ func (v *visit) failed(err error) {
 		v.fail(http.StatusInternalServerError, "It cannot be read", sentence(err.Error()))
 		return
 	}
-	v.fail(http.StatusServiceUnavailable, "The store does not answer", sentence(err.Error())+" Credentials in use go on as long as their tokens last. Load the page again in a while.")
+	again := "Load the page again in a while."
+	if v.r.Method == http.MethodPost {
+		again = "Nothing was changed: do it again in a while."
+	}
+	v.fail(http.StatusServiceUnavailable, "The store does not answer", sentence(err.Error())+" Credentials in use go on as long as their tokens last. "+again)
 }
 
 // goTo sends the browser to another page of ours, by GET.

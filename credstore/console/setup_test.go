@@ -40,6 +40,7 @@ type site struct {
 	backend driver.Store
 	url     string // of the console
 	down    atomic.Bool
+	keeps   atomic.Bool // what was authorized, although it is to be deleted
 
 	mu     sync.Mutex
 	events []string
@@ -54,7 +55,7 @@ func (noKeeper) Decrypt(_ context.Context, b []byte) ([]byte, error) { return by
 // backend can be down.
 type backend struct {
 	driver.Store
-	down *atomic.Bool
+	down, keeps *atomic.Bool
 }
 
 var errDown = errors.New("the database is away")
@@ -73,6 +74,13 @@ func (b backend) Put(ctx context.Context, r driver.Record, ifVersion string) (st
 	return b.Store.Put(ctx, r, ifVersion)
 }
 
+func (b backend) Delete(ctx context.Context, k driver.Key, ifVersion string) error {
+	if b.down.Load() || k.Kind == "grant" && b.keeps.Load() {
+		return errDown
+	}
+	return b.Store.Delete(ctx, k, ifVersion)
+}
+
 func (b backend) List(ctx context.Context, tenant, kind string) iter.Seq2[driver.Record, error] {
 	if b.down.Load() {
 		return func(yield func(driver.Record, error) bool) { yield(driver.Record{}, errDown) }
@@ -89,7 +97,7 @@ func newSite(t testing.TB, opts *console.Options) *site {
 	s.url = "http://" + server.Listener.Addr().String() + "/credentials/"
 	var err error
 	s.backend = memstore.New()
-	s.store, err = credstore.Open(backend{s.backend, &s.down}, &credstore.Options{
+	s.store, err = credstore.Open(backend{s.backend, &s.down, &s.keeps}, &credstore.Options{
 		Keeper: noKeeper{}, History: true, RedirectURL: s.url + "callback",
 		Noted: func(_, name string, e credstore.Event) {
 			s.mu.Lock()

@@ -9,11 +9,20 @@
 
   document.querySelector('[role=alert]')?.focus();
 
-  // A double click sends a form once.
+  // A form is sent once, however often and long somebody clicks: until there is an answer, or it may be that none comes.
+  const patience = 30000;
   let sent = -Infinity;
   document.addEventListener('submit', (event) => {
-    if (event.timeStamp - sent < 1000) event.preventDefault();
-    else sent = event.timeStamp;
+    if (event.timeStamp - sent < patience) {
+      event.preventDefault();
+      return;
+    }
+    sent = event.timeStamp;
+    event.submitter?.setAttribute('aria-busy', 'true');
+  });
+  addEventListener('pageshow', () => {
+    sent = -Infinity;
+    document.querySelector('[aria-busy]')?.removeAttribute('aria-busy');
   });
 
   document.addEventListener('click', async (event) => {
@@ -29,6 +38,7 @@
       button.textContent = 'Copied';
     } catch {
       input.select(); // for the keys that copy
+      button.textContent = 'Selected';
     }
   };
 
@@ -56,7 +66,10 @@
   pause.className = 'small';
   const state = document.createElement('span');
   state.setAttribute('role', 'status');
-  line.append(pause, state);
+  const again = document.createElement('a'); // shown where the page is not up to date
+  again.href = '';
+  again.textContent = 'Load it again';
+  line.append(pause, state, again);
   const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   let paused = false;
   const show = () => say(pause, paused ? 'Go on with updates' : 'Pause updates');
@@ -102,29 +115,43 @@
     }
   };
 
+  // patchAll makes the page like the next one, and returns what there is to say of that: what has the attribute data-say is told
+  // when it changes. Whose focus was on what is gone is at what was beside it.
   const patchAll = (next) => {
     const focused = document.activeElement;
+    const all = [...document.querySelectorAll('main a, main button, main input, main select')];
+    const at = all.indexOf(focused);
+    const said = () => [...document.querySelectorAll('[data-say]')].map((e) => e.textContent.trim()).join(', ');
+    const before = said();
     for (const part of document.querySelectorAll('[data-keep]')) patch(part, next.querySelector(`[data-keep="${part.dataset.keep}"]`));
-    if (document.activeElement !== focused) (focused.isConnected ? focused : document.getElementById('main')).focus({ preventScroll: true });
+    if (document.activeElement !== focused) {
+      const beside = [...all.slice(0, at + 1).reverse(), ...all.slice(at + 1), document.getElementById('main')];
+      beside.find((e) => e.isConnected).focus({ preventScroll: true });
+    }
+    document.title = next.title;
+    return said() === before ? '' : `Now: ${said()}`;
   };
 
-  const excuses = { 401: 'you may have to log in again', 403: 'you may not see it any more', 404: 'it is gone' };
+  const excuses = {
+    401: 'you may have to log in again.', 403: 'you may not see it any more.', 404: 'it is gone.',
+    503: 'the store does not answer. It is tried again.',
+  };
   let running = false;
   const update = async () => {
     if (paused || running || document.hidden) return;
     running = true;
     try {
       const answer = await fetch(location.href, { cache: 'no-store', redirect: 'manual', signal: AbortSignal.timeout(every) });
-      if (!answer.ok) throw new Error(excuses[answer.type === 'opaqueredirect' ? 401 : answer.status] ?? 'the program does not answer as it should');
+      if (!answer.ok) throw new Error(excuses[answer.type === 'opaqueredirect' ? 401 : answer.status] ?? 'the program does not answer as it should. It is tried again.');
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       if (!next.querySelector('[data-keep]')) throw new Error(excuses[401]); // it is not a page of ours
-      patchAll(next);
-      say(state, '');
-      document.body.classList.remove('stale');
+      if (paused) return;
+      say(state, patchAll(next));
+      document.documentElement.classList.remove('stale');
     } catch (e) {
-      const why = e instanceof TypeError || e.name === 'TimeoutError' ? 'the program does not answer' : e.message;
-      say(state, `This page is not up to date: ${why}. It is tried again.`);
-      document.body.classList.add('stale');
+      const why = e instanceof TypeError || e.name === 'TimeoutError' ? 'the program does not answer. It is tried again.' : e.message;
+      say(state, `This page is not up to date: ${why}`);
+      document.documentElement.classList.add('stale');
     } finally {
       running = false;
     }

@@ -79,13 +79,13 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	b.Until(t, "another", 5*time.Second)
 	require.Equal(t, "half a wo,Key Pair", b.Evaluate(t, "[document.getElementById('q').value, document.getElementById('type').value]"))
 
-	// Who was at a row that is gone is on the page still.
+	// Who was at a row that is gone is at the one before it.
 	b.Evaluate(t, "[...document.querySelectorAll('.name')].find((e) => e.textContent === 'F').focus()")
 	require.NoError(t, s.store.Undeploy(t.Context(), "F"))
 	deploy("I", "the last")
 	updateNow(t, b)
 	b.Until(t, "the last", 5*time.Second)
-	require.Equal(t, "main", b.Evaluate(t, "document.activeElement.id"))
+	require.Equal(t, "E", b.Evaluate(t, "document.activeElement.textContent"))
 
 	// The order may change, too.
 	b.Goto(t, s.url)
@@ -97,6 +97,7 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	b.Until(t, "moved", 5*time.Second)
 	require.Equal(t, "G", b.Evaluate(t, "document.querySelector('.name').textContent"))
 	require.Equal(t, "G", b.Evaluate(t, "document.activeElement.textContent"))
+	require.Contains(t, b.Text(t), "Now: 1 need attention", "who hears the page is told")
 	require.Equal(t, "warn", b.Evaluate(t, "document.activeElement.closest('tr').className"))
 }
 
@@ -118,6 +119,7 @@ func TestUpdatesOfACredential(t *testing.T) {
 	b.Until(t, "by bob", 5*time.Second)
 	require.Contains(t, b.Text(t), "a-client")
 	require.Contains(t, b.Text(t), "of another type")
+	require.Contains(t, b.Text(t), "Now: Unauthorized", "who hears the page is told")
 	require.Equal(t, "Edit", b.Evaluate(t, "document.activeElement.textContent"))
 	b.Click(t, "button", "Copy")
 	b.Until(t, "Copied", 5*time.Second)
@@ -154,6 +156,7 @@ func TestLoadedAgain(t *testing.T) {
 	require.NoError(t, s.store.As("bob").Deploy(t.Context(), &credstore.ClientCredentials{Name: "CLIENT", TokenServiceURL: service.TokenURL(), ClientID: "a-client", ClientSecret: "a secret"}))
 	updateNow(t, b)
 	b.Until(t, "by bob", 5*time.Second)
+	require.Equal(t, "CLIENT · Credentials", b.Evaluate(t, "document.title"))
 	require.Contains(t, b.Text(t), "No token came", "it is kept up to date, and says still what came of the test")
 
 	asked := len(service.Requests())
@@ -195,6 +198,7 @@ func TestLoggedOut(t *testing.T) {
 	out.Store(true)
 	updateNow(t, b)
 	b.Until(t, "This page is not up to date: you may have to log in again.", 5*time.Second)
+	require.Contains(t, b.Text(t), "Load it again")
 	require.Contains(t, b.Text(t), "ONE")
 	require.NoError(t, s.store.Deploy(t.Context(), parameter("TWO", "")))
 	out.Store(false)
@@ -203,7 +207,7 @@ func TestLoggedOut(t *testing.T) {
 	require.NotContains(t, b.Text(t), "not up to date")
 }
 
-// TestDoubleClick has a form be sent once.
+// TestDoubleClick has a form be sent once, and then again, when there was an answer.
 func TestDoubleClick(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, memstore.New(), nil)
@@ -221,6 +225,9 @@ func TestDoubleClick(t *testing.T) {
 		return said;
 	})()`))
 	b.Until(t, "Deployed Programs use it from now on.", 5*time.Second)
+	b.Click(t, "link", "Delete")
+	b.Click(t, "button", "Delete")
+	b.Until(t, "Deleted The credential is gone.", 5*time.Second)
 }
 
 // TestLines has more custom parameters be entered than the form has lines for at first.

@@ -51,7 +51,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	b.Goto(t, s.url+"import")
 	b.Fill(t, "Or its text", `{"type": "Secure Parameter", "name": "PARAMETER", "secureParameter": "a secret"}`)
 	b.Click(t, "button", "Import")
-	require.Contains(t, b.Text(t), "What was imported is the first in this list.")
+	require.Contains(t, b.Text(t), "1 credential. The newest come first in this list.")
 	require.NotContains(t, b.Text(t), "Pause updates", "it needs JavaScript")
 	b.Fill(t, "Search", "mailbox of")
 	b.Click(t, "button", "Show")
@@ -102,7 +102,8 @@ func TestKeyboard(t *testing.T) {
 	require.NoError(t, s.store.Undeploy(t.Context(), "PARAMETER_40"))
 	require.Contains(t, b.Text(t), "Go on with updates")
 	b.Click(t, "button", "Go on with updates")
-	b.Until(t, "This page is not up to date: it is gone", 20*time.Second)
+	b.Until(t, "This page is not up to date: it is gone.", 20*time.Second)
+	require.Contains(t, b.Text(t), "Load it again")
 }
 
 // backend is one that can be away.
@@ -131,7 +132,7 @@ func TestAStoreThatIsAway(t *testing.T) {
 	b.Open(t, wide)
 	b.Goto(t, s.url)
 	store.away.Store(true)
-	b.Until(t, "This page is not up to date: the program does not answer as it should. It is tried again.", 20*time.Second)
+	b.Until(t, "This page is not up to date: the store does not answer. It is tried again.", 20*time.Second)
 	require.Contains(t, b.Text(t), "PARAMETER")
 	s.requireClean(t, b, "a page that is old")
 	b.Shot(t, filepath.Join(pictures(t), "stale.png"), true)
