@@ -56,11 +56,18 @@ func (p *problems) merge(more problems) {
 	}
 }
 
-// addArtifact adds what is wrong with an artifact. What its grant says is asked for when all else is right.
+// isWithin reports whether a problem is one of a member, or of a part of it.
+func (p problem) isWithin(at string) bool { return at != "" && (p.at == at || strings.HasPrefix(p.at, at+".")) }
+
+// addArtifact adds what is wrong with an artifact: also what its grant says first, of a member of which all else is right.
 func (p *problems) addArtifact(a artifact, allowInsecureHTTP bool) {
 	p.merge(attributeProblems(a))
-	if len(*p) == 0 {
-		p.addError(a.grant(allowInsecureHTTP))
+	var ofGrant problems
+	ofGrant.addError(a.grant(allowInsecureHTTP))
+	for _, one := range ofGrant {
+		if !slices.ContainsFunc(*p, func(known problem) bool { return one.isWithin(known.at) }) {
+			*p = append(*p, one)
+		}
 	}
 }
 

@@ -164,6 +164,8 @@ func TestProblemsBesideTheField(t *testing.T) {
 	again["tokenServiceUrl"] = "https://acme.example/token"
 	page.send(again).requireStatus(http.StatusOK)
 
+	b.get("new?type=OAuth2+Client+Credentials").send(map[string]any{"name": "A/B", "clientId": "id", "tokenServiceUrl": "ftp://acme.example"}).
+		has("Name : must not contain", "Client secret : missing", "Token service URL : scheme must be https")
 	b.get("new?type=OAuth2+Authorization+Code").send(map[string]any{"name": "CODE", "refreshTokenExpiryDays": "two"}).has("Refresh token expiry in days : not a whole number")
 	page = b.get("new?type=OAuth2+SAML+Bearer+Assertion").send(map[string]any{"name": "SF", "attributes[0].name": "a-b", "attributes[0].value": "1",
 		"attributes[1].name": "a_b", "attributes[1].value": "2", "attributes[3].name": "a-b", "attributes[3].value": "3"}).
@@ -239,11 +241,11 @@ func TestSentTwice(t *testing.T) {
 	form, fields := b.get("new?type=Secure+Parameter"), map[string]any{"name": "P", "secureParameter": secret}
 	form.send(fields).requireStatus(http.StatusOK)
 	form.send(fields).requireStatus(http.StatusConflict).has("You have deployed a credential of that name just now: it is this one, if the form was sent twice")
-	edit, remove := b.get("edit?name=P"), b.get("delete?name=P")
+	edit := b.get("edit?name=P")
 	fields["description"] = "new"
 	edit.send(fields).requireStatus(http.StatusOK)
 	edit.send(fields).requireStatus(http.StatusConflict).has("You have deployed another version", "if the form was sent twice")
-	remove = b.get("delete?name=P")
+	remove := b.get("delete?name=P")
 	for range 2 {
 		remove.send(nil).requireStatus(http.StatusOK).has("Deleted The credential is gone.")
 	}
