@@ -271,6 +271,8 @@ func TestLoopbackOnly(t *testing.T) {
 		{"127.0.0.1:5000", "localhost", []string{"X-Forwarded-Host", "app.test"}, false},
 		{"127.0.0.1:5000", "localhost", []string{"Forwarded", "for=10.0.0.1"}, false},
 		{"127.0.0.1:5000", "localhost", []string{"X-Real-Ip", "10.0.0.1"}, false},
+		{"127.0.0.1:5000", "localhost", []string{"X-Forwarded-Proto", "https"}, false},
+		{"127.0.0.1:5000", "localhost", []string{"CF-Connecting-IP", "10.0.0.1"}, false},
 		{"127.0.0.1:5000", "localhost", []string{"Via", "1.1 proxy"}, false},
 	} {
 		r := httptest.NewRequest("GET", "/oauth/authorize", nil)

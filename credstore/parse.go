@@ -60,10 +60,7 @@ func readArtifacts(data []byte, resolve bool) ([]Artifact, error) {
 			}
 		}
 		for _, p := range wrong {
-			if len(all) < maxProblems {
-				p = problem{at: where, what: p.Error(), cause: p}
-			}
-			all = append(all, p) // the others are counted
+			all = append(all, problem{at: where, what: p.Error(), cause: p})
 		}
 		read = append(read, a)
 	}

@@ -57,7 +57,9 @@ func (p *problems) merge(more problems) {
 }
 
 // isWithin reports whether a problem is one of a member, or of a part of it.
-func (p problem) isWithin(at string) bool { return at != "" && (p.at == at || strings.HasPrefix(p.at, at+".")) }
+func (p problem) isWithin(at string) bool {
+	return at != "" && (p.at == at || strings.HasPrefix(p.at, at+"."))
+}
 
 // addArtifact adds what is wrong with an artifact: also what its grant says first, of a member of which all else is right.
 func (p *problems) addArtifact(a artifact, allowInsecureHTTP bool) {

@@ -176,6 +176,8 @@ func TestProblemsBesideTheField(t *testing.T) {
 	}
 	page = page.send(map[string]any{"attributes[2].name": "c", "attributes[1].value": strings.Repeat("2", 2000), "targetSystemType": "Generic", "keyPairAlias": "pair", "clientKey": "key",
 		"tokenServiceUrl": "https://acme.example/token"}).has("Value 2 : ")
+	b.get("new?type=OAuth2+SAML+Bearer+Assertion").send(map[string]any{"name": "SF", "targetSystemType": "SuccessFactors", "companyId": "ACME", "keyPairAlias": "pair", "clientKey": "key",
+		"tokenServiceUrl": "https://acme.example/token", "tokenServicePassword": secret}).has("Token service password : must not be set for SuccessFactors", "Must not be set for SuccessFactors")
 	require.Regexp(t, `<a href="#f-attributes-1--value">Value 2</a>`, page.text)
 	require.Regexp(t, `id="f-attributes-1--value"[^>]* aria-describedby="f-attributes-1--value-error" aria-invalid="true"`, page.text)
 	for _, reference := range []string{"${env:HOME}", "${file:/etc/passwd}"} {

@@ -1,10 +1,12 @@
 package console_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -77,6 +79,17 @@ func TestImportIsWhole(t *testing.T) {
 		{"type": "OAuth2 Client Credentials", "name": "PLAIN", "tokenServiceUrl": "http://acme.example/token", "clientId": "x", "clientSecret": "x"}]`}).
 		requireStatus(http.StatusUnprocessableEntity).has("TWO: there is a credential of that name", "PLAIN: tokenServiceUrl: ", "Nothing was deployed yet")
 	require.Empty(t, s.noted())
+
+	var many []credstore.Artifact
+	for i := range 30 {
+		a := s.clientCredentials(fmt.Sprint("MANY_", i))
+		s.deploy(t, a)
+		many = append(many, &credstore.SecureParameter{Name: a.Name})
+	}
+	text, err := credstore.FormatArtifacts(many)
+	require.NoError(t, err)
+	page.send(map[string]any{"text": strings.ReplaceAll(string(text), `"Secure Parameter",`, `"Secure Parameter", "secureParameter": "x",`)}).
+		requireStatus(http.StatusUnprocessableEntity).has("MANY_19: there is a credential", "And 10 more").hasNot("MANY_20")
 }
 
 func TestImportAServiceKeyAndADestination(t *testing.T) {
