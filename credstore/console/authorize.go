@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -31,9 +32,9 @@ func (v *visit) authorize() {
 func (v *visit) callback() {
 	v.store.CallbackHandler(func(_ http.ResponseWriter, r *http.Request, err error) {
 		tenant, name := credstore.AttemptOf(r)
-		back := v.pageOf(tenant, name, authcode.StartOf(r), r.RequestURI)
+		back, opens := v.pageOf(tenant, name, authcode.StartOf(r), r.RequestURI)
 		switch {
-		case err == nil && back != "" && (tenant != v.store.TenantID() || v.may(View, name)):
+		case err == nil && opens:
 			v.goTo(back + "&done=authorized")
 		case err == nil:
 			n := doneNotices["authorized"]
@@ -53,18 +54,22 @@ func isolated(name string) string {
 	return "\u2068" + name + "\u2069"
 }
 
-// pageOf returns the page of a credential, beside the one where its authorization was started, as a link from the callback. "": it
-// is not known.
-func (v *visit) pageOf(tenant, name, start, callback string) string {
+// pageOf returns the page of a credential as a link from the callback, and whether it opens, as far as is known: here, or beside the
+// page where its authorization was started, which may be that of another tenant or of other people. "": it is not known.
+func (v *visit) pageOf(tenant, name, start, callback string) (page string, opens bool) {
+	own := tenant == v.store.TenantID()
+	from, to := folderOf(callback), folderOf(start)
 	switch {
 	case name == "":
-		return ""
-	case start != "":
-		return between(folderOf(callback), folderOf(start)) + link("artifact", name)
-	case tenant == v.store.TenantID():
-		return link("artifact", name)
+		return "", false
+	case own && v.may(View, name):
+		return link("artifact", name), true
+	case start != "" && !(own && slices.Equal(from, to)):
+		return between(from, to) + link("artifact", name), true
+	case own:
+		return link("artifact", name), false
 	}
-	return ""
+	return "", false
 }
 
 // folderOf returns the folder of a page by its path and query, as the parts of its path.

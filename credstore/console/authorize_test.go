@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"errors"
 	"html"
 	"io"
 	"net/http"
@@ -317,4 +318,20 @@ func TestAnAttemptThatTakesTooLong(t *testing.T) {
 		require.Contains(t, string(text), "That took too long")
 		require.Contains(t, string(text), "artifact?name=MAILBOX")
 	})
+}
+
+// TestTwoMounts has one console for those who look after credentials, and another one for those who look on, which has the callback.
+func TestTwoMounts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	store := s.store
+	mux := http.NewServeMux()
+	mux.Handle("/admin/", console.New(store, nil))
+	mux.Handle("/public/", console.New(store, &console.Options{Allow: func(*http.Request, console.Action, string) (string, error) { return "", errors.New("not here") }}))
+	s.serve(t, mux)
+	mailbox := s.authorizationCode("MAILBOX")
+	mailbox.RedirectURL = s.url + "public/callback"
+	s.deploy(t, mailbox)
+	page := s.browser(t).get("admin/authorize?name=MAILBOX").requireStatus(http.StatusOK).has("Authorized Tokens come by themselves", "MAILBOX Deployed")
+	require.Equal(t, s.url+"admin/artifact?name=MAILBOX&done=authorized", page.url.String())
 }

@@ -44,7 +44,7 @@ func (v *visit) importAll() {
 	}
 	file, err := postedFile(v.r, "file")
 	if err != nil {
-		v.fail(http.StatusBadRequest, "That cannot be read", "The file did not arrive whole. Nothing was changed: send it again.")
+		v.failCutOff()
 		return
 	}
 	file, pasted := bytes.TrimSpace(file), bytes.TrimSpace([]byte(v.r.PostForm.Get("text")))
@@ -99,10 +99,8 @@ func (b *importBody) parse(file, pasted []byte) ([]credstore.Artifact, error) {
 	switch {
 	case err == nil && len(all) == 0:
 		return nil, errors.New("there is no artifact in it")
-	case err != nil:
-		if isServiceKey(text) {
-			return nil, errors.New("this is a service key: say so, and which name the credential is to have")
-		}
+	case err != nil && isServiceKey(text):
+		return nil, errors.New("this is a service key: say so, and which name the credential is to have")
 	}
 	return all, err
 }
