@@ -3,9 +3,7 @@ package keypair_test
 import (
 	"crypto/ecdh"
 	"crypto/rand"
-	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"software.sslmate.com/src/go-pkcs12"
@@ -80,25 +78,4 @@ func TestParsePKCS12Refuses(t *testing.T) {
 			require.Nil(t, key)
 		})
 	}
-}
-
-// TestParsePKCS12TakesNoForever: what says of itself, where it is encrypted, that it takes hours is given up, and others go on.
-func TestParsePKCS12TakesNoForever(t *testing.T) {
-	leaf, _, _ := family(t)
-	slow, err := pkcs12.Modern2023.WithIterations(300_000).Encode(leaf.key, leaf.cert, nil, password)
-	require.NoError(t, err)
-	quick, err := pkcs12.Modern2023.Encode(leaf.key, leaf.cert, nil, password)
-	require.NoError(t, err)
-	keypair.SetDecodePatience(t, time.Millisecond)
-	_, _, err = keypair.ParsePKCS12(slow, password)
-	require.EqualError(t, err, "cannot read the PKCS#12 file: its password is hashed too often: export it again")
-	for range runtime.GOMAXPROCS(0) { // till the last place but one is taken
-		_, _, err = keypair.ParsePKCS12(slow, password)
-		require.Error(t, err)
-	}
-	_, _, err = keypair.ParsePKCS12(quick, password)
-	require.EqualError(t, err, "cannot read the PKCS#12 file: others keep this machine busy: try it again in some minutes")
-	keypair.SetDecodePatience(t, time.Minute)
-	_, _, err = keypair.ParsePKCS12(quick, password)
-	require.NoError(t, err, "when they have ended")
 }
