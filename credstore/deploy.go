@@ -176,6 +176,9 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 	switch {
 	case errors.Is(err, driver.ErrNotFound) && n.key(grantKind).Check() == nil: // it may be what was left of an artifact
 		kind, err = grantKind, nil
+		if ifVersion != nil {
+			r, err = s.core.leftGrant(ctx, n)
+		}
 	case ifVersion != nil && !errors.Is(err, errUnavailable) && readArtifactInfo(r.Info).Deployment != *ifVersion:
 		err = ErrChanged
 	case errors.Is(err, ErrUnreadable):
@@ -204,6 +207,21 @@ func (s *Store) undeployIf(ctx context.Context, name string, ifVersion *string) 
 		return n.failure(fmt.Errorf("it is undeployed, but what its user authorized could not be removed: undeploy it again: %w", err))
 	}
 	return nil
+}
+
+// leftGrant returns what was authorized for an artifact that is gone; ErrChanged: there is one again.
+func (c *core) leftGrant(ctx context.Context, n nameOf) (driver.Record, error) {
+	r, _, err := c.get(ctx, n.key(grantKind))
+	if err != nil && !errors.Is(err, ErrUnreadable) {
+		return r, err
+	}
+	switch _, _, err := c.artifact(ctx, n); {
+	case errors.Is(err, driver.ErrNotFound):
+		return r, nil
+	case errors.Is(err, errUnavailable):
+		return r, err
+	}
+	return r, ErrChanged
 }
 
 // delete deletes a record. Where the answer to that was lost, it looks whether the record is gone.

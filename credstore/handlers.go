@@ -69,7 +69,7 @@ func (s *Store) noteConsent(_ *http.Request, id string, err error) {
 	n, who, unknown := partsOf(id)
 	switch {
 	case unknown != nil, errors.Is(err, ErrNotFound): // no credential has this in its history
-	case errors.Is(err, authcode.ErrUsed), errors.Is(err, errUnavailable): // how it has ended was told, or is not known yet
+	case errors.Is(err, authcode.ErrUsed), errors.Is(err, errAttempt): // how it has ended was told, or is not known yet
 	case err != nil:
 		s.note(n, Event{What: EventNotAuthorized, Who: who, Failed: true, Reason: causeOf(err)}, nil)
 	default:
@@ -136,6 +136,9 @@ func (a attempts) Open(ctx context.Context, sealed []byte) ([]byte, error) {
 }
 
 // Use also forgets attempts whose time has passed.
+// errAttempt: whether a callback is the first one of its attempt is not known.
+var errAttempt = errors.New("credstore: the attempt cannot be noted")
+
 func (a attempts) Use(ctx context.Context, attempt string, until time.Time) (bool, error) {
 	until = microseconds(until)
 	_, err := a.core.drv.Put(ctx, driver.Record{Key: driver.Key{Kind: attemptKind, Name: attempt}, Due: until, Expires: until}, "")
@@ -143,7 +146,7 @@ func (a attempts) Use(ctx context.Context, attempt string, until time.Time) (boo
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("credstore: the attempt cannot be noted: %w", err)
+		return false, fmt.Errorf("%w: %w", errAttempt, err)
 	}
 	if old, err := a.core.drv.Due(ctx, attemptKind, time.Now(), 100); err == nil {
 		for _, k := range old {

@@ -50,7 +50,18 @@ func (s *Store) History(ctx context.Context, name string) ([]Event, error) {
 	}
 	defer s.running.Done()
 	n := s.name(name)
-	_ = s.core.storeNotes(ctx, n) // what cannot be stored is in memory still
+	stored := make(chan struct{})
+	s.running.Add(1)
+	go func() { // whoever leaves does not cut it off: it could not be told then whether it is stored
+		defer s.running.Done()
+		defer close(stored)
+		_ = s.core.storeNotes(s.life, n) // what cannot be stored is in memory still
+	}()
+	select {
+	case <-stored:
+	case <-ctx.Done():
+		return nil, n.failure(ctx.Err())
+	}
 	_, h, err := s.core.history(ctx, n)
 	if err != nil {
 		return nil, n.failure(err)
@@ -172,7 +183,7 @@ func (h *history) add(e Event) {
 	}
 	h.events = append(h.events, e)
 	if len(h.events) > mostEvents {
-		oldest := max(slices.IndexFunc(h.events, func(e Event) bool {
+		oldest := max(slices.IndexFunc(h.events[:mostEvents], func(e Event) bool {
 			return e.Who == "" && e.What != EventDeployed || e.What == EventTried || e.What == EventNotAuthorized
 		}), 0)
 		h.events = slices.Delete(h.events, oldest, oldest+1)

@@ -481,6 +481,20 @@ func TestAnUndeploymentThatFails(t *testing.T) {
 		require.Zero(t, grantOf(t, s, "MAILBOX").Authorized)
 		require.ErrorIs(t, s.UndeployIf(t.Context(), "MAILBOX", "the version that was seen"), credstore.ErrChanged)
 		require.ErrorIs(t, s.UndeployIf(t.Context(), "MAILBOX", ""), credstore.ErrNotFound)
+
+		// Somebody deploys another one of that name while what is left is being removed.
+		p.authorized(t, s, "CALENDAR")
+		fail("grant")
+		require.Error(t, s.Undeploy(t.Context(), "CALENDAR"))
+		p.backend.inject(func(_ context.Context, op string, k driver.Key) error {
+			if op == "get" && k.Kind == "grant" {
+				p.backend.inject(nil)
+				require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("CALENDAR")))
+			}
+			return nil
+		})
+		require.ErrorIs(t, s.UndeployIf(t.Context(), "CALENDAR", "the version that was seen"), credstore.ErrChanged)
+		p.tokenOf(t, s, "CALENDAR")
 	})
 }
 
@@ -532,13 +546,13 @@ func TestCauses(t *testing.T) {
 	refused := func(code int) *outgrant.TokenError { return &outgrant.TokenError{StatusCode: code} }
 	failed := func(err error) *outgrant.TokenError { return &outgrant.TokenError{Err: err} }
 	for want, err := range map[string]error{
-		"answer 404; check the token service URL: that is no answer of a token service":                                     refused(404),
+		"answer 404; check the token service URL":                                                                           refused(404),
 		"answer 429; the token service wants fewer requests":                                                                refused(429),
 		"answer 503; the token service has trouble":                                                                         refused(503),
 		"answer 401 invalid_client; check client id, secret or certificate, and the client authentication method":           &outgrant.TokenError{StatusCode: 401, Code: "invalid_client"},
 		"invalid_scope (x); check the scope":                                                                                &outgrant.TokenError{Code: "invalid_scope", Description: "x"},
 		"EOF; check the token service URL, and whether the token service can be reached from here":                          failed(io.EOF),
-		"dial tcp: the host nohost.invalid is not found; check the token service URL, and the name service":                 failed(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nohost.invalid", Server: "10.0.0.53:53"}}),
+		"dial tcp: lookup nohost.invalid: no such host; check the host of the token service URL, and the name service":      failed(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "nohost.invalid", Server: "10.0.0.53:53"}}),
 		"dial tcp: connection refused; check the token service URL, and whether the token service can be reached from here": failed(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
 		"tls: failed to verify certificate: x; check the token service URL, and whether its certificate is trusted here":    failed(&tls.CertificateVerificationError{Err: errors.New("x")}),
 	} {
@@ -561,6 +575,21 @@ func TestRefusedConsentsAreForgottenFirst(t *testing.T) {
 		events, err := s.History(t.Context(), "S4_ORDERS")
 		require.NoError(t, err)
 		require.Equal(t, "refused 59", events[0].Reason, "how it has ended was told before")
+	})
+}
+
+// TestTheNewestIsKept, also where nothing else may be forgotten.
+func TestTheNewestIsKept(t *testing.T) {
+	inBubble(t, oauthtest.ServerOptions{}, func(t *testing.T, p *place) {
+		s := p.open(t, withHistory)
+		for i := range 55 {
+			require.NoError(t, s.Deploy(t.Context(), p.clientCredentials("S4_ORDERS", func(a *credstore.ClientCredentials) { a.Description = fmt.Sprint(i) })))
+		}
+		_, err := s.Try(t.Context(), "S4_ORDERS", "")
+		require.NoError(t, err)
+		what := told(t, s, "S4_ORDERS")
+		require.Len(t, what, 50)
+		require.Equal(t, "tried", what[0])
 	})
 }
 

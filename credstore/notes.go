@@ -310,10 +310,10 @@ func causeOf(err error) string {
 	if _, rest, found := strings.Cut(cause, known); found {
 		cause = strings.TrimPrefix(strings.TrimPrefix(rest, ":"), " ")
 	}
-	if lookup, ok := errors.AsType[*net.DNSError](te.Err); ok { // it names the machines that were asked
-		cause = strings.Replace(cause, lookup.Error(), "the host "+lookup.Name+" is not found", 1)
+	if lookup, ok := errors.AsType[*net.DNSError](te.Err); ok {
+		cause = strings.Replace(cause, " on "+lookup.Server, "", 1) // it is a machine of ours
 	}
-	if todo := nextStep(te); todo != "" && !strings.Contains(cause, "; ") {
+	if todo := nextStep(te); todo != "" {
 		cause += "; " + todo
 	}
 	return cause
@@ -322,20 +322,22 @@ func causeOf(err error) string {
 // nextStep says what to do about an error that does not say so itself; "": nothing is known.
 func nextStep(e *outgrant.TokenError) string {
 	_, lookup := errors.AsType[*net.DNSError](e.Err)
-	_, connection := errors.AsType[*net.OpError](e.Err)
+	connection, _ := errors.AsType[*net.OpError](e.Err)
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](e.Err)
 	switch {
+	case !e.Temporary(): // it says so itself
+		return ""
 	case e.StatusCode == http.StatusTooManyRequests:
 		return "the token service wants fewer requests"
 	case e.StatusCode >= 500:
 		return "the token service has trouble"
-	case e.StatusCode != 0:
-		return "check the token service URL: that is no answer of a token service"
+	case e.StatusCode == http.StatusNotFound, e.StatusCode == http.StatusMethodNotAllowed, e.StatusCode == http.StatusGone:
+		return "check the token service URL"
 	case lookup:
-		return "check the token service URL, and the name service"
+		return "check the host of the token service URL, and the name service"
 	case certificate:
 		return "check the token service URL, and whether its certificate is trusted here"
-	case connection, errors.Is(e.Err, io.EOF), errors.Is(e.Err, io.ErrUnexpectedEOF), errors.Is(e.Err, context.DeadlineExceeded):
+	case connection != nil && connection.Op == "dial", errors.Is(e.Err, io.EOF), errors.Is(e.Err, io.ErrUnexpectedEOF):
 		return "check the token service URL, and whether the token service can be reached from here"
 	}
 	return ""

@@ -39,11 +39,14 @@ func (p *problems) addError(err error) {
 	if err == nil {
 		return
 	}
-	one, ok := errors.AsType[problem](err)
-	if !ok {
-		one = problem{what: err.Error(), cause: err}
+	*p = append(*p, problemOf(err))
+}
+
+func problemOf(err error) problem {
+	if one, ok := errors.AsType[problem](err); ok {
+		return one
 	}
-	*p = append(*p, one)
+	return problem{what: err.Error(), cause: err}
 }
 
 // merge adds what is wrong elsewhere: a member with a problem is not told to have another one.
@@ -64,12 +67,9 @@ func (p problem) isWithin(at string) bool {
 // addArtifact adds what is wrong with an artifact: also what its grant says first, of a member of which all else is right.
 func (p *problems) addArtifact(a artifact, allowInsecureHTTP bool) {
 	p.merge(attributeProblems(a))
-	var ofGrant problems
-	ofGrant.addError(a.grant(allowInsecureHTTP))
-	for _, one := range ofGrant {
-		if !slices.ContainsFunc(*p, func(known problem) bool { return one.isWithin(known.at) }) {
-			*p = append(*p, one)
-		}
+	err := a.grant(allowInsecureHTTP)
+	if err != nil && !slices.ContainsFunc(*p, func(known problem) bool { return problemOf(err).isWithin(known.at) }) {
+		p.addError(err)
 	}
 }
 

@@ -3,7 +3,6 @@ package credstore
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore/driver"
@@ -24,29 +23,26 @@ func (s *Store) Try(ctx context.Context, name, user string) (*outgrant.Token, er
 	if user != "" {
 		tried.Reason = "for the user " + user + ": "
 	}
-	te, refused := errors.AsType[*outgrant.TokenError](err)
+	more := failedBy(err, user != "")
+	_, refused := errors.AsType[*outgrant.TokenError](err)
 	switch {
-	case err == nil && token.Expiry.IsZero():
+	case err == nil:
 		tried.Reason += "a token came"
-	case err == nil:
-		tried.Reason += fmt.Sprintf("a token came, which ends at %s", token.Expiry.UTC().Format("2006-01-02 15:04:05 MST"))
-	case ctx.Err() != nil, errors.Is(err, driver.ErrNotFound), errors.Is(err, errUnavailable): // it was not tried
-		return nil, n.failure(err)
-	default:
-		tried.Failed = true
-		tried.Reason += causeOf(err)
-	}
-	switch {
-	case err == nil:
+		if !token.Expiry.IsZero() {
+			tried.Reason += ", which ends at " + token.Expiry.UTC().Format("2006-01-02 15:04:05 MST")
+		}
 		s.note(n, tried, fetchedUntil(token.Expiry))
 		return token, nil
-	case !refused:
-		s.note(n, tried, nil)
+	case ctx.Err() != nil, errors.Is(err, driver.ErrNotFound), errors.Is(err, errUnavailable): // it was not tried
 		return nil, n.failure(err)
-	case errors.Is(err, outgrant.ErrNotAuthorized): // the status says so
-		s.note(n, tried, nil)
-	default:
-		s.note(n, tried, failedBy(te, user != ""))
+	case !refused, errors.Is(err, outgrant.ErrNotAuthorized), errors.Is(err, outgrant.ErrUserRequired): // that is no failure of the token service
+		more = nil
+	}
+	tried.Failed = true
+	tried.Reason += causeOf(err)
+	s.note(n, tried, more)
+	if !refused {
+		return nil, n.failure(err)
 	}
 	return nil, err
 }
