@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +73,8 @@ func (v *visit) showArtifact(n *notice) {
 		return
 	}
 	info, err := v.store.Info(ctx, v.name)
-	if errors.Is(err, credstore.ErrNotFound) && len(events) > 0 && events[0].What == credstore.EventUndeployed {
-		v.show(http.StatusNotFound, "message", page{Title: "There is no such credential", Body: message{Text: "It was deleted " + by(events[0]) + ".", History: eventsShown(events)}})
+	if deleted := slices.IndexFunc(events, func(e credstore.Event) bool { return e.What == credstore.EventUndeployed }); errors.Is(err, credstore.ErrNotFound) && deleted >= 0 {
+		v.show(http.StatusNotFound, "message", page{Title: "There is no such credential", Body: message{Text: "It was deleted " + by(events[deleted]) + ".", History: eventsShown(events)}})
 		return
 	}
 	if err != nil {
@@ -106,7 +107,7 @@ func (v *visit) showArtifact(n *notice) {
 		return
 	}
 	p := page{Title: v.name, Live: true, Notice: n, Body: b}
-	if n != nil {
+	if n != nil || v.r.URL.Query().Has("done") {
 		p.Here = link("artifact", v.name)
 	}
 	v.show(http.StatusOK, "artifact", p)
@@ -114,18 +115,16 @@ func (v *visit) showArtifact(n *notice) {
 
 // doneTo returns what the address says was done to a credential, if its status does not belie it.
 func doneTo(r *http.Request, info *credstore.Info) *notice {
-	switch info.Status {
-	case credstore.Deployed:
-		return doneNotice(r, "deployed", "authorized")
-	case credstore.Unauthorized:
-		n := doneNotice(r, "deployed")
-		if n != nil {
-			n.Text = "Programs can use it when it is authorized."
-		}
-		return n
+	words := []string{"deployed"}
+	if info.Type == code && info.Status != credstore.Unauthorized {
+		words = append(words, "authorized")
 	}
-	n := doneNotice(r, "deployed", "authorized")
-	if n != nil {
+	n := doneNotice(r.URL.Query(), words...)
+	switch {
+	case n == nil || info.Status == credstore.Deployed:
+	case info.Status == credstore.Unauthorized:
+		n.Text = "Programs can use it when it is authorized."
+	default:
 		n.Text = "It cannot be used yet: see below why."
 	}
 	return n

@@ -62,7 +62,19 @@ func (v *visit) showForm(status int, f *form) {
 	case len(f.Problems) > 0:
 		title = "Not deployed yet: " + title
 	}
-	v.show(status, "form", page{Title: title, Body: f})
+	p := page{Title: title, Body: f}
+	if status != http.StatusOK {
+		p.Here = v.addressOf(f)
+	}
+	v.show(status, "form", p)
+}
+
+// addressOf is the page where a form is empty, or as what is deployed.
+func (v *visit) addressOf(f *form) string {
+	if f.Name != "" {
+		return link("edit", f.Name)
+	}
+	return "new?type=" + url.QueryEscape(f.Type)
 }
 
 // mostSuggestions is how many names a form suggests.
@@ -141,8 +153,10 @@ func (v *visit) deploy(p posted, version string) *refusal {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, credstore.ErrChanged) && v.name == "" && v.sentTwice(name):
+		return &refusal{http.StatusConflict, version, nil, &notice{Title: "There is one of that name", Text: "You have deployed it just now: it is this one, if the form was sent twice.", See: link("artifact", name)}}
 	case errors.Is(err, credstore.ErrChanged) && v.name == "":
-		return &refusal{http.StatusConflict, version, []credstore.Problem{{At: "name", What: v.taken(name)}}, nil}
+		return &refusal{http.StatusConflict, version, []credstore.Problem{{At: "name", What: "there is a credential of that name: choose another, or edit that one"}}, nil}
 	case errors.Is(err, credstore.ErrChanged):
 		text, now := v.changed(version)
 		changed := &notice{Title: "It has changed", Text: text}
@@ -199,12 +213,10 @@ func (v *visit) lost(p posted) (wrong []credstore.Problem, err error) {
 	return wrong, err
 }
 
-// taken tells who makes a credential that there is one of that name.
-func (v *visit) taken(name string) string {
-	if info, err := v.store.Info(v.r.Context(), name); err == nil && info.DeployedBy != "" && info.DeployedBy == v.who && time.Since(info.DeployedOn) < postTimeout {
-		return "you have deployed a credential of that name just now: it is this one, if the form was sent twice"
-	}
-	return "there is a credential of that name: choose another, or edit that one"
+// sentTwice reports whether the visitor may have made a credential just now, by the same form.
+func (v *visit) sentTwice(name string) bool {
+	info, err := v.store.Info(v.r.Context(), name)
+	return err == nil && v.who != "" && info.DeployedBy == v.who && time.Since(info.DeployedOn) < postTimeout
 }
 
 // changed tells what has happened to a credential while a version of it was edited, and which one is deployed now.
@@ -240,6 +252,8 @@ func (v *visit) askDelete(status int, n *notice) {
 	case n != nil && errors.Is(err, credstore.ErrNotFound): // the form was sent twice, or somebody else was faster
 		v.done("deleted", "./?", "")
 		return
+	case errors.Is(err, credstore.ErrNotFound) && v.isLeft():
+		info = credstore.Info{Name: v.name} // a deletion that was not whole
 	case err != nil:
 		v.failed(err)
 		return
@@ -249,7 +263,21 @@ func (v *visit) askDelete(status int, n *notice) {
 		v.failed(err)
 		return
 	}
-	v.show(status, "delete", page{Title: "Delete " + v.name, Notice: n, Body: deleteBody{info, users}})
+	v.showDelete(status, n, deleteBody{info, users})
+}
+
+func (v *visit) showDelete(status int, n *notice, b deleteBody) {
+	p := page{Title: "Delete " + v.name, Notice: n, Body: b}
+	if n != nil {
+		p.Here = link("delete", v.name)
+	}
+	v.show(status, "delete", p)
+}
+
+// isLeft reports whether there is something that was authorized under the name, although the credential is gone.
+func (v *visit) isLeft() bool {
+	a, err := v.store.Vault().Load(v.r.Context(), v.name)
+	return err == nil && !a.Authorized.IsZero()
 }
 
 func (v *visit) delete() {
@@ -262,8 +290,7 @@ func (v *visit) delete() {
 		v.askDelete(http.StatusConflict, &notice{Bad: true, Title: "Not deleted", Text: "Another version was deployed meanwhile: see whether it is to be deleted, too."})
 	case err != nil && !errors.Is(err, credstore.ErrNotFound):
 		n := &notice{Bad: true, Title: "It cannot be told whether all of it is deleted", Text: sentence(err.Error()) + " Delete it again in a while: what is gone is passed over."}
-		body := deleteBody{Info: credstore.Info{Name: v.name, Version: v.r.PostForm.Get("version")}}
-		v.show(http.StatusServiceUnavailable, "delete", page{Title: "Delete " + v.name, Notice: n, Body: body})
+		v.showDelete(http.StatusServiceUnavailable, n, deleteBody{Info: credstore.Info{Name: v.name, Version: v.r.PostForm.Get("version")}})
 	default:
 		v.done("deleted", "./?", "")
 	}

@@ -242,7 +242,7 @@ func TestSentTwice(t *testing.T) {
 	b := s.browser(t)
 	form, fields := b.get("new?type=Secure+Parameter"), map[string]any{"name": "P", "secureParameter": secret}
 	form.send(fields).requireStatus(http.StatusOK)
-	form.send(fields).requireStatus(http.StatusConflict).has("You have deployed a credential of that name just now: it is this one, if the form was sent twice")
+	form.send(fields).requireStatus(http.StatusConflict).has("There is one of that name You have deployed it just now: it is this one, if the form was sent twice.").hasNot("Nothing was deployed yet")
 	edit := b.get("edit?name=P")
 	fields["description"] = "new"
 	edit.send(fields).requireStatus(http.StatusOK)
@@ -271,7 +271,7 @@ func TestAFormIsKept(t *testing.T) {
 	s.down.Store(true)
 	for i, form := range forms {
 		page := form.send(map[string]any{"name": "P", "description": "kept", "secureParameter": secret, "clientSecret": secret}).requireStatus(http.StatusServiceUnavailable).
-			has("It cannot be told whether that was deployed", "the database is away", "See what is deployed now", "Secrets and files are not sent back")
+			has("It cannot be told whether that was deployed", "the database is away", "See what is deployed now", "Secrets and files are not sent back").hasNot("Nothing was deployed yet")
 		require.Equal(t, "kept", page.fields().Get("description"), i)
 	}
 	page = forms[1].send(map[string]any{"description": "kept"}).requireStatus(http.StatusUnprocessableEntity)
@@ -293,8 +293,11 @@ func TestADeletionThatIsNotWhole(t *testing.T) {
 	s.keeps.Store(true)
 	page := remove.send(nil).requireStatus(http.StatusServiceUnavailable).has("It cannot be told whether all of it is deleted", "undeploy it again", "Delete it again in a while")
 	require.Contains(t, s.noted(), "MAILBOX undeployed by somebody at this machine")
+	require.Contains(t, page.text, `data-here="delete?name=MAILBOX"`)
+	page = b.get("delete?name=MAILBOX").requireStatus(http.StatusOK).has("Delete MAILBOX ?")
 	s.keeps.Store(false)
 	page.send(nil).requireStatus(http.StatusOK).has("Deleted The credential is gone.")
+	b.get("delete?name=MAILBOX").requireStatus(http.StatusNotFound)
 	a, err := s.store.Vault().Load(t.Context(), "MAILBOX")
 	require.NoError(t, err)
 	require.Zero(t, a.Authorized)
@@ -420,9 +423,10 @@ func TestInputThatIsTooMuch(t *testing.T) {
 		"https:/user:S3NTINEL@acme.example/", "https://user:S3NTINEL/x@acme.example/token"} {
 		page := form.send(map[string]any{"name": "P", "clientId": "x", "clientSecret": "x", "tokenServiceUrl": address}).requireStatus(http.StatusUnprocessableEntity)
 		require.NotContains(t, page.text, "S3NTINEL", address)
+		require.Regexp(t, `id="f-tokenServiceUrl-error"`, page.text, "it is told that it has to be entered again")
 	}
-	page := form.send(map[string]any{"name": "P", "clientId": "ops@acme.example", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"})
-	for name, value := range map[string]string{"clientId": "ops@acme.example", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"} {
+	page := form.send(map[string]any{"name": "P", "clientId": "ops@acme.example", "scope": "openid https://graph.example/.default user@acme", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"})
+	for name, value := range map[string]string{"clientId": "ops@acme.example", "scope": "openid https://graph.example/.default user@acme", "description": "see https://wiki.example or ops@acme.example", "tokenServiceUrl": "https://acme.example/token/@x"} {
 		require.Equal(t, value, page.fields().Get(name), "there is no password in it")
 	}
 }
@@ -444,6 +448,10 @@ func TestRowsAreNotLost(t *testing.T) {
 	deployed, err := s.store.Artifact(t.Context(), "SAML")
 	require.NoError(t, err)
 	require.Len(t, deployed.(*credstore.SAMLBearerAssertion).Attributes, 100)
+
+	page = s.browser(t).get("edit?name=SAML")
+	require.NotContains(t, page.text, "Add a line")
+	page.send(map[string]any{"attributes[100].name": "one more", "attributes[100].value": "x"}).requireStatus(http.StatusUnprocessableEntity).has("101 of them; at most 100 are allowed")
 }
 
 // TestRequired has each input that is said to be required be so.

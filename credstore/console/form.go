@@ -170,9 +170,11 @@ func (b *formBuilder) field(a credstore.Attribute, of about, at string) field {
 	case credstore.File:
 		f.Kind = "file"
 	case credstore.Texts:
-		f.Kind, f.Rows, f.Most = "rows", b.textRows(a, at), cmp.Or(of.Most, mostRows)
+		f.Kind, f.Most = "rows", cmp.Or(of.Most, mostRows)
+		f.Rows = b.textRows(at, f.Most)
 	case credstore.Objects:
-		f.Kind, f.Rows, f.Most = "rows", b.objectRows(a, at), cmp.Or(of.Most, mostRows)
+		f.Kind, f.Most = "rows", cmp.Or(of.Most, mostRows)
+		f.Rows = b.objectRows(a, at, f.Most)
 	}
 	f.Removable = f.Error == capital(lostSecret)
 	if a.Secret && a.Kind == credstore.Text {
@@ -199,10 +201,10 @@ func (b *formBuilder) add(at, id, label string) {
 }
 
 // rowsFor is how many rows a form has for what is filled in.
-func rowsFor(filled int) int { return min(filled+spareRows, mostRows) }
+func rowsFor(filled, most int) int { return min(filled+spareRows, max(most, filled)) }
 
-func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]field) {
-	for i := range rowsFor(b.values.count(at)) {
+func (b *formBuilder) objectRows(a credstore.Attribute, at string, most int) (rows [][]field) {
+	for i := range rowsFor(b.values.count(at), most) {
 		var row []field
 		for _, part := range a.Parts {
 			place := fmt.Sprintf("%s[%d].%s", at, i, part.Name)
@@ -215,9 +217,9 @@ func (b *formBuilder) objectRows(a credstore.Attribute, at string) (rows [][]fie
 	return rows
 }
 
-func (b *formBuilder) textRows(a credstore.Attribute, at string) (rows [][]field) {
+func (b *formBuilder) textRows(at string, most int) (rows [][]field) {
 	filled := b.values.pairs(at)
-	for i := range rowsFor(len(filled)) {
+	for i := range rowsFor(len(filled), most) {
 		part := func(name string) field {
 			input := fmt.Sprintf("%s[%d].%s", at, i, name)
 			return field{ID: idOf(input), Name: input, Label: fmt.Sprintf("%s %d", aboutOf(b.form.Type, at+"."+name).Label, i+1), Kind: "text"}

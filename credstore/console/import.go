@@ -60,6 +60,11 @@ func (v *visit) importAll() {
 		return
 	}
 	b.Problems = problemsOf(wrong)
+	for i, p := range b.Problems { // what is wrong with the credential that the key becomes is wrong with its name, or with the key
+		if text, found := strings.CutPrefix(p.Text, b.Name+": "); found && b.Kind == serviceKeyText && b.Name != "" {
+			b.Problems[i] = problem{Label: "name", Text: text}
+		}
+	}
 	if len(file)+len(pasted) > 0 {
 		b.Problems = append(b.Problems, problem{Text: "what you have sent is not sent back: choose the file, or paste the text, again"})
 	}
@@ -80,7 +85,11 @@ func (v *visit) showImport(status int, title string, b importBody) {
 			}
 		}
 	}
-	v.show(status, "import", page{Title: title, Body: b})
+	p := page{Title: title, Body: b}
+	if status != http.StatusOK {
+		p.Here = "import"
+	}
+	v.show(status, "import", p)
 }
 
 func (b *importBody) parse(file, pasted []byte) ([]credstore.Artifact, error) {
@@ -185,7 +194,7 @@ func (v *visit) deployAll(all []credstore.Artifact, replace bool) {
 		outcomes = append(outcomes, one)
 	}
 	if failed == 0 {
-		v.done("imported", fmt.Sprintf("./?sort=deployed&count=%d&", len(all)), "")
+		v.done("imported", "./?sort=deployed&", "")
 		return
 	}
 	n := &notice{Bad: true, Title: "Not all of it was imported", Text: fmt.Sprintf("%d of %d could not be deployed. The others are.", failed, len(all))}

@@ -23,7 +23,7 @@ func TestImportArtifacts(t *testing.T) {
 	s := newSite(t, nil)
 	b := s.browser(t)
 	page := b.get("import")
-	list := page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported 2 credentials. The newest come first in this list.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
+	list := page.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusOK).has("Imported What is deployed is what was in the text.", "ONE Client credentials Deployed", "TWO Secure parameter Deployed")
 	require.Equal(t, "./?sort=deployed", html.UnescapeString(regexp.MustCompile(`data-here="([^"]*)"`).FindStringSubmatch(list.text)[1]), "what was done is told once")
 	require.Equal(t, []string{"ONE deployed by somebody at this machine", "TWO deployed by somebody at this machine"}, s.noted())
 

@@ -219,8 +219,8 @@ func (v *visit) list() {
 	q.sort(found)
 	b.fill(q, found, v)
 	b.count(q, counts)
-	p := page{Title: b.title(v.opts.Title), Live: true, Notice: doneNotice(v.r, "deleted", "imported"), Body: b}
-	if p.Notice != nil {
+	p := page{Title: b.title(v.opts.Title), Live: true, Notice: doneNotice(v.r.URL.Query(), "deleted", "imported"), Body: b}
+	if v.r.URL.Query().Has("done") {
 		p.Here = q.link()
 	}
 	v.show(http.StatusOK, "list", p)

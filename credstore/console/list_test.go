@@ -167,8 +167,9 @@ func TestAStoreThatIsDown(t *testing.T) {
 	imports.send(map[string]any{"text": twoArtifacts}).requireStatus(http.StatusServiceUnavailable).has("the database is away")
 	tried.send(nil).requireStatus(http.StatusServiceUnavailable)
 	require.NotEqual(t, http.StatusOK, b.get(back).status)
-	require.Equal(t, []string{"MAILBOX not authorized by somebody at this machine"}, s.noted())
+	require.Empty(t, s.noted(), "that callback may come again")
 	s.down.Store(false)
+	b.get(back).requireStatus(http.StatusOK).has("Authorized")
 	b.get("./").requireStatus(http.StatusOK).has("S4_ORDERS")
 	edit.send(map[string]any{"clientSecret": secret, "description": "new"}).requireStatus(http.StatusOK)
 }

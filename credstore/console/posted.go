@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,13 +25,14 @@ type posted struct {
 	json    []byte
 	values  values
 	secrets []string // the places of those that were entered
+	dropped []string // the places of what may be a secret, and is none
 }
 
 const forgottenSecret = "it is not sent back: enter it again"
 
 // forgotten tells a person whose form comes back what is in it no longer.
 func (p posted) forgotten() (all []credstore.Problem) {
-	for _, place := range p.secrets {
+	for _, place := range slices.Concat(p.secrets, p.dropped) {
 		all = append(all, credstore.Problem{At: place, What: forgottenSecret})
 	}
 	return all
@@ -93,20 +95,23 @@ func (p *posted) text(r *http.Request, a credstore.Attribute, input, place strin
 		return text
 	}
 	text = strings.TrimSpace(text)
-	if text != "" && !mayHoldPassword(a.Name, text) {
+	switch {
+	case text == "":
+	case mayHoldPassword(a.Name, text):
+		p.dropped = append(p.dropped, place)
+	default:
 		p.values[place] = text
 	}
 	return text
 }
 
-// mayHoldPassword reports whether there may be a password in a text, as in a URL that has one, or was to have one. It is refused.
+// mayHoldPassword reports whether there may be a password in a text, as in a URL that has one, or was to have one.
 func mayHoldPassword(attribute, text string) bool {
 	u, err := url.Parse(text)
 	if err == nil && u.User != nil {
 		return true
 	}
-	isURL := strings.HasSuffix(attribute, "Url") || attribute != "description" && strings.Contains(text, "://")
-	return isURL && strings.Contains(text, "@") && (err != nil || u.Host == "")
+	return strings.HasSuffix(attribute, "Url") && strings.Contains(text, "@") && (err != nil || u.Host == "")
 }
 
 // inputOf returns what was entered: as text, and with the ends of lines that it was entered with.
@@ -116,7 +121,7 @@ func inputOf(r *http.Request, name string) string {
 
 func (p *posted) readTexts(r *http.Request, a credstore.Attribute) any {
 	var all texts
-	for i := range mostRows {
+	for i := range mostRows + 1 { // one more, so that too many are told
 		name := strings.TrimSpace(inputOf(r, fmt.Sprintf("%s[%d].name", a.Name, i)))
 		value := inputOf(r, fmt.Sprintf("%s[%d].value", a.Name, i))
 		if name != "" || value != "" {
@@ -152,7 +157,7 @@ func (t texts) MarshalJSON() ([]byte, error) {
 
 func (p *posted) readObjects(r *http.Request, a credstore.Attribute) any {
 	var objects []any
-	for i := range mostRows {
+	for i := range mostRows + 1 { // one more, so that too many are told
 		object := map[string]any{}
 		filled := false
 		for _, part := range a.Parts {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,18 +76,14 @@ var doneNotices = map[string]notice{
 	"deployed":   {Title: "Deployed", Text: "Programs use it from now on."},
 	"authorized": {Title: "Authorized", Text: "Tokens come by themselves from now on."},
 	"deleted":    {Title: "Deleted", Text: "The credential is gone. Programs that use it fail from now on."},
-	"imported":   {Title: "Imported", Text: "The newest come first in this list."},
+	"imported":   {Title: "Imported", Text: "What is deployed is what was in the text."},
 }
 
 // doneNotice returns what the address says was done, if it is one of some words.
-func doneNotice(r *http.Request, words ...string) *notice {
-	done := r.URL.Query().Get("done")
-	n, known := doneNotices[done]
-	if !known || !slices.Contains(words, done) {
+func doneNotice(address url.Values, words ...string) *notice {
+	n, known := doneNotices[address.Get("done")]
+	if !known || !slices.Contains(words, address.Get("done")) {
 		return nil
-	}
-	if count, err := strconv.Atoi(r.URL.Query().Get("count")); err == nil && done == "imported" {
-		n.Text = times(count, "credential") + ". " + n.Text
 	}
 	return &n
 }
@@ -140,7 +135,7 @@ func (v *visit) failed(err error) {
 	}
 	again := "Load the page again in a while."
 	if v.r.Method == http.MethodPost {
-		again = "Nothing was changed: do it again in a while."
+		again = "Do it again in a while."
 	}
 	v.fail(http.StatusServiceUnavailable, "The store does not answer", sentence(err.Error())+" Credentials in use go on as long as their tokens last. "+again)
 }

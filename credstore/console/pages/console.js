@@ -9,21 +9,25 @@
 
   document.querySelector('[role=alert]')?.focus();
 
-  // A form is sent once, however often and long somebody clicks: until there is an answer, or it may be that none comes.
-  const patience = 30000;
-  let sent = -Infinity;
+  // A form is posted once, however often and long somebody clicks: until there is an answer, or it may be that none comes.
+  const patience = 15000;
+  let sent = null;
+  const free = () => {
+    sent?.removeAttribute('aria-busy');
+    sent = null;
+  };
   document.addEventListener('submit', (event) => {
-    if (event.timeStamp - sent < patience) {
+    if (event.target.method !== 'post') return;
+    if (event.target === sent) {
       event.preventDefault();
       return;
     }
-    sent = event.timeStamp;
-    event.submitter?.setAttribute('aria-busy', 'true');
+    free();
+    sent = event.target;
+    sent.setAttribute('aria-busy', 'true');
+    setTimeout(free, patience);
   });
-  addEventListener('pageshow', () => {
-    sent = -Infinity;
-    document.querySelector('[aria-busy]')?.removeAttribute('aria-busy');
-  });
+  addEventListener('pageshow', free);
 
   document.addEventListener('click', async (event) => {
     const button = event.target.closest('button');
@@ -81,8 +85,8 @@
   show();
 
   // nameOf tells an element from its neighbours, so that it is found again where it has moved: a link by where it leads, and a
-  // row by its first link.
-  const nameOf = (node) => node.dataset?.key ?? (node.nodeName === 'TR' ? node.querySelector('a') : node)?.getAttribute?.('href') ?? null;
+  // row or an item by its first link.
+  const nameOf = (node) => node.dataset?.key ?? (/^(TR|LI)$/.test(node.nodeName) ? node.querySelector('a') : node)?.getAttribute?.('href') ?? null;
 
   // patch makes a node like another one of the same kind, by as few changes as it can.
   const patch = (old, now) => {
@@ -91,7 +95,7 @@
       old.nodeValue = now.nodeValue;
       return;
     }
-    for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name } of [...old.attributes]) if (!now.hasAttribute(name) && name !== 'aria-busy') old.removeAttribute(name);
     for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     const free = [...old.childNodes];
     const children = [...now.childNodes].map((next) => {
@@ -105,7 +109,7 @@
     let place = old.firstChild;
     for (const child of children) {
       // What moves loses the focus, so what has no name makes way, and is put back where it belongs.
-      while (place && place !== child && nameOf(child) && !nameOf(place)) {
+      while (place && place !== child && child.parentNode === old && nameOf(child) && !nameOf(place)) {
         const way = place;
         place = place.nextSibling;
         way.remove();
@@ -126,7 +130,7 @@
     for (const part of document.querySelectorAll('[data-keep]')) patch(part, next.querySelector(`[data-keep="${part.dataset.keep}"]`));
     if (document.activeElement !== focused) {
       const beside = [...all.slice(0, at + 1).reverse(), ...all.slice(at + 1), document.getElementById('main')];
-      beside.find((e) => e.isConnected).focus({ preventScroll: true });
+      beside.find((e) => e.isConnected && e.getClientRects().length).focus({ preventScroll: true });
     }
     document.title = next.title;
     return said() === before ? '' : `Now: ${said()}`;

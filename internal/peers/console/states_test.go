@@ -102,6 +102,7 @@ func everyState(t testing.TB, s *site, service *oauthtest.Server, b driver.Store
 	deploy(pair("PAIR", "signing.pem"))
 	deploy(&credstore.SAMLBearerAssertion{Name: "SAML_FOR_USERS", Description: "For the user of each call", ClientKey: "the-api-key", TokenServiceURL: "https://api.successfactors.example/oauth/token",
 		TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "PAIR", Attributes: map[string]string{"use_username": "true"}})
+	deploy(&credstore.ClientCredentials{Name: "CLIENT_JWT", TokenServiceURL: service.TokenURL(), ClientID: "client", ClientAuthentication: credstore.WithPrivateKeyJWT, KeyPairAlias: "PAIR"})
 	deploy(&credstore.SAMLBearerAssertion{Name: "SAML_WITHOUT_PAIR", Description: "Its key pair is not deployed", ClientKey: "the-api-key", TokenServiceURL: "https://api.successfactors.example/oauth/token",
 		TargetSystemType: credstore.SuccessFactors, CompanyID: "ACME", KeyPairAlias: "NOWHERE"})
 	deploy(&credstore.SecureParameter{Name: "PARAMETER", Description: strings.Repeat("A very long description. ", 40), Value: "a secret"})

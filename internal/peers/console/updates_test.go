@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outgrant/outgrant"
 	"github.com/outgrant/outgrant/credstore"
 	"github.com/outgrant/outgrant/credstore/console"
 	"github.com/outgrant/outgrant/credstore/memstore"
@@ -99,6 +101,46 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	require.Equal(t, "G", b.Evaluate(t, "document.activeElement.textContent"))
 	require.Contains(t, b.Text(t), "Now: 1 need attention", "who hears the page is told")
 	require.Equal(t, "warn", b.Evaluate(t, "document.activeElement.closest('tr').className"))
+}
+
+// TestUpdatesOnAPhone has the first row go while it has the focus, where the columns have no heads to fall back on.
+func TestUpdatesOnAPhone(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	for _, name := range []string{"A", "B"} {
+		require.NoError(t, s.store.Deploy(t.Context(), parameter(name, "")))
+	}
+	b := peer.StartChromium(t)
+	b.Open(t, narrow)
+	b.Goto(t, s.url+"?sort=name")
+	b.Evaluate(t, "document.querySelector('.name').focus()")
+	require.NoError(t, s.store.Undeploy(t.Context(), "A"))
+	updateNow(t, b)
+	b.Until(t, "1–1 of 1", 5*time.Second)
+	require.Equal(t, "Show", b.Evaluate(t, "document.activeElement.textContent"))
+}
+
+// TestUpdatesOfAKeyPair has a credential go that names it, while the focus is on another one.
+func TestUpdatesOfAKeyPair(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, memstore.New(), nil)
+	text, err := os.ReadFile("../../../credstore/testdata/keys/signing.pem")
+	require.NoError(t, err)
+	require.NoError(t, s.store.Deploy(t.Context(), &credstore.KeyPair{Name: "PAIR", PEM: outgrant.Secret(text)}))
+	for _, name := range []string{"A", "B", "C"} {
+		require.NoError(t, s.store.Deploy(t.Context(), &credstore.ClientCredentials{Name: name, TokenServiceURL: "https://acme.example/token", ClientID: "client",
+			ClientAuthentication: credstore.WithPrivateKeyJWT, KeyPairAlias: "PAIR"}))
+	}
+	b := peer.StartChromium(t)
+	b.Open(t, wide)
+	b.Goto(t, s.url+"artifact?name=PAIR")
+	b.Evaluate(t, "[...document.querySelectorAll('.plain a')].find((e) => e.textContent === 'B').focus()")
+	require.NoError(t, s.store.Undeploy(t.Context(), "A"))
+	require.NoError(t, s.store.Deploy(t.Context(), &credstore.KeyPair{Name: "PAIR", Description: "changed", PEM: outgrant.Secret(text)}))
+	updateNow(t, b)
+	b.Until(t, "changed", 5*time.Second)
+	require.Equal(t, "B", b.Evaluate(t, "document.activeElement.textContent"))
+	require.Equal(t, "B,C", b.Evaluate(t, "[...document.querySelectorAll('.plain a')].map((e) => e.textContent)"))
 }
 
 // TestUpdatesOfACredential has all of its page be as new as the page says, also when it becomes one of another type.

@@ -51,7 +51,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	b.Goto(t, s.url+"import")
 	b.Fill(t, "Or its text", `{"type": "Secure Parameter", "name": "PARAMETER", "secureParameter": "a secret"}`)
 	b.Click(t, "button", "Import")
-	require.Contains(t, b.Text(t), "1 credential. The newest come first in this list.")
+	require.Contains(t, b.Text(t), "What is deployed is what was in the text.")
 	require.NotContains(t, b.Text(t), "Pause updates", "it needs JavaScript")
 	b.Fill(t, "Search", "mailbox of")
 	b.Click(t, "button", "Show")
