@@ -29,9 +29,26 @@ func parameter(name, description string) *credstore.SecureParameter {
 	return &credstore.SecureParameter{Name: name, Description: description, Value: "a secret"}
 }
 
-// TestUpdatesLeaveThePlace has rows come, change, move and go around the one that has the focus, in which something is selected.
-func TestUpdatesLeaveThePlace(t *testing.T) {
+// TestScript is what pages do where JavaScript is: in one browser, one after the other.
+func TestScript(t *testing.T) {
 	t.Parallel()
+	b := peer.StartChromium(t)
+	for name, test := range map[string]func(*testing.T, *peer.Chromium){
+		"updates leave the place": leaveThePlace,
+		"updates on a phone":      onAPhone,
+		"updates of a key pair":   ofAKeyPair,
+		"updates of a credential": ofACredential,
+		"a page is loaded again":  loadedAgain,
+		"somebody is logged out":  loggedOut,
+		"a form is sent once":     doubleClick,
+		"lines are added":         lines,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+// leaveThePlace has rows come, change, move and go around the one that has the focus, in which something is selected.
+func leaveThePlace(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
 	deploy := func(name, description string) {
 		t.Helper()
@@ -40,7 +57,6 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	for _, name := range []string{"B", "D", "E", "F"} {
 		deploy(name, "as it was")
 	}
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"?sort=name")
 	b.Evaluate(t, `(() => {
@@ -103,14 +119,12 @@ func TestUpdatesLeaveThePlace(t *testing.T) {
 	require.Equal(t, "warn", b.Evaluate(t, "document.activeElement.closest('tr').className"))
 }
 
-// TestUpdatesOnAPhone has the first row go while it has the focus, where the columns have no heads to fall back on.
-func TestUpdatesOnAPhone(t *testing.T) {
-	t.Parallel()
+// onAPhone has the first row go while it has the focus, where the columns have no heads to fall back on.
+func onAPhone(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
 	for _, name := range []string{"A", "B"} {
 		require.NoError(t, s.store.Deploy(t.Context(), parameter(name, "")))
 	}
-	b := peer.StartChromium(t)
 	b.Open(t, narrow)
 	b.Goto(t, s.url+"?sort=name")
 	b.Evaluate(t, "document.querySelector('.name').focus()")
@@ -120,9 +134,8 @@ func TestUpdatesOnAPhone(t *testing.T) {
 	require.Equal(t, "Show", b.Evaluate(t, "document.activeElement.textContent"))
 }
 
-// TestUpdatesOfAKeyPair has a credential go that names it, while the focus is on another one.
-func TestUpdatesOfAKeyPair(t *testing.T) {
-	t.Parallel()
+// ofAKeyPair has a credential go that names it, while the focus is on another one.
+func ofAKeyPair(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
 	text, err := os.ReadFile("../../../credstore/testdata/keys/signing.pem")
 	require.NoError(t, err)
@@ -131,7 +144,6 @@ func TestUpdatesOfAKeyPair(t *testing.T) {
 		require.NoError(t, s.store.Deploy(t.Context(), &credstore.ClientCredentials{Name: name, TokenServiceURL: "https://acme.example/token", ClientID: "client",
 			ClientAuthentication: credstore.WithPrivateKeyJWT, KeyPairAlias: "PAIR"}))
 	}
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"artifact?name=PAIR")
 	b.Evaluate(t, "[...document.querySelectorAll('.plain a')].find((e) => e.textContent === 'B').focus()")
@@ -143,14 +155,12 @@ func TestUpdatesOfAKeyPair(t *testing.T) {
 	require.Equal(t, "B,C", b.Evaluate(t, "[...document.querySelectorAll('.plain a')].map((e) => e.textContent)"))
 }
 
-// TestUpdatesOfACredential has all of its page be as new as the page says, also when it becomes one of another type.
-func TestUpdatesOfACredential(t *testing.T) {
-	t.Parallel()
+// ofACredential has all of its page be as new as the page says, also when it becomes one of another type.
+func ofACredential(t *testing.T, b *peer.Chromium) {
 	service := oauthtest.NewServer(nil)
 	t.Cleanup(service.Close)
 	s := startSite(t, memstore.New(), nil)
 	require.NoError(t, s.store.Deploy(t.Context(), parameter("SAME_NAME", "")))
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"artifact?name=SAME_NAME")
 	b.Evaluate(t, "[...document.querySelectorAll('.actions a')].find((e) => e.textContent === 'Edit').focus()")
@@ -176,14 +186,12 @@ func TestUpdatesOfACredential(t *testing.T) {
 	require.Contains(t, b.Text(t), "Authorized Tokens come by themselves")
 }
 
-// TestLoadedAgain has pages that tell what was done be loaded again, left and come back to: nothing is done a second time.
-func TestLoadedAgain(t *testing.T) {
-	t.Parallel()
+// loadedAgain has pages that tell what was done be loaded again, left and come back to: nothing is done a second time.
+func loadedAgain(t *testing.T, b *peer.Chromium) {
 	service := oauthtest.NewServer(nil)
 	t.Cleanup(service.Close)
 	s := startSite(t, memstore.New(), nil)
 	require.NoError(t, s.store.Deploy(t.Context(), &credstore.ClientCredentials{Name: "CLIENT", TokenServiceURL: service.TokenURL(), ClientID: "a-client", ClientSecret: "a secret"}))
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"artifact?name=CLIENT")
 	b.Click(t, "button", "Test")
@@ -219,9 +227,8 @@ func TestLoadedAgain(t *testing.T) {
 	s.requireClean(t, b, "an import")
 }
 
-// TestLoggedOut has somebody be logged out while a page is open, by a program that then shows where to log in.
-func TestLoggedOut(t *testing.T) {
-	t.Parallel()
+// loggedOut has somebody be logged out while a page is open, by a program that then shows where to log in.
+func loggedOut(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
 	require.NoError(t, s.store.Deploy(t.Context(), parameter("ONE", "")))
 	var out atomic.Bool
@@ -234,7 +241,6 @@ func TestLoggedOut(t *testing.T) {
 		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(program.Close)
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, program.URL)
 	out.Store(true)
@@ -249,11 +255,9 @@ func TestLoggedOut(t *testing.T) {
 	require.NotContains(t, b.Text(t), "not up to date")
 }
 
-// TestDoubleClick has a form be sent once, and then again, when there was an answer.
-func TestDoubleClick(t *testing.T) {
-	t.Parallel()
+// doubleClick has a form be sent once, and then again, when there was an answer.
+func doubleClick(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"new?type=Secure+Parameter")
 	b.Fill(t, "Name (required)", "ONE")
@@ -272,11 +276,9 @@ func TestDoubleClick(t *testing.T) {
 	b.Until(t, "Deleted The credential is gone.", 5*time.Second)
 }
 
-// TestLines has more custom parameters be entered than the form has lines for at first.
-func TestLines(t *testing.T) {
-	t.Parallel()
+// lines has more custom parameters be entered than the form has lines for at first.
+func lines(t *testing.T, b *peer.Chromium) {
 	s := startSite(t, memstore.New(), nil)
-	b := peer.StartChromium(t)
 	b.Open(t, wide)
 	b.Goto(t, s.url+"new?type=OAuth2+Client+Credentials")
 	b.Fill(t, "Name (required)", "CLIENT")
