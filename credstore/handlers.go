@@ -135,10 +135,10 @@ func (a attempts) Open(ctx context.Context, sealed []byte) ([]byte, error) {
 	return a.core.keys.openValue(ctx, attemptPurpose, sealed)
 }
 
-// Use also forgets attempts whose time has passed.
 // errAttempt: whether a callback is the first one of its attempt is not known.
 var errAttempt = errors.New("credstore: the attempt cannot be noted")
 
+// Use also forgets attempts whose time has passed.
 func (a attempts) Use(ctx context.Context, attempt string, until time.Time) (bool, error) {
 	until = microseconds(until)
 	_, err := a.core.drv.Put(ctx, driver.Record{Key: driver.Key{Kind: attemptKind, Name: attempt}, Due: until, Expires: until}, "")

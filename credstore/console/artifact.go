@@ -21,8 +21,7 @@ type artifactBody struct {
 	Attributes   []shown
 	Adapters     []string
 	UsedBy       users  // what refers to a key pair
-	Redirect     string // the redirect URL of an authorization code
-	NoRedirect   string // what to do where there is none
+	Redirect     string // the redirect URL of an authorization code; "": there is none
 	History      []event
 
 	IsCode, IsParameter, IsKeyPair           bool
@@ -39,7 +38,7 @@ type shown struct {
 // users are the credentials that refer to a key pair.
 type users struct {
 	Names  []string // of those that the visitor may view
-	More   int      // how many more there are of them, if positive
+	More   int      // how many more there are of them
 	Hidden int      // how many there are beside
 }
 
@@ -89,7 +88,7 @@ func (v *visit) showArtifact(n *notice) {
 	b := &artifactBody{
 		Info: info, Badge: badgeOf(&info), Token: tokenLife(&info, now), Grant: grantLife(&info, now), Failed: sparklineOf(info.Failures, now),
 		Adapters: adaptersFor(info.Type), History: eventsShown(events),
-		NoRedirect: noRedirect, IsCode: info.Type == code, IsParameter: info.Type == parameter, IsKeyPair: info.Type == keyPair,
+		IsCode: info.Type == code, IsParameter: info.Type == parameter, IsKeyPair: info.Type == keyPair,
 		MayEdit: v.may(Deploy, v.name), MayDelete: v.may(Undeploy, v.name), MayAuthorize: info.Type == code && v.may(Authorize, v.name),
 		MayTry: (info.Type == client || info.Type == saml || info.Type == code) && v.may(Try, v.name),
 	}
@@ -180,9 +179,8 @@ func (v *visit) usersOf(pair *credstore.Info) (u users, err error) {
 			u.Hidden++
 		}
 	}
-	if u.More = len(u.Names) - mostUsers; u.More > 0 {
-		u.Names = u.Names[:mostUsers]
-	}
+	u.More = max(len(u.Names)-mostUsers, 0)
+	u.Names = u.Names[:len(u.Names)-u.More]
 	return u, err
 }
 

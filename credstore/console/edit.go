@@ -64,13 +64,13 @@ func (v *visit) showForm(status int, f *form) {
 	}
 	p := page{Title: title, Body: f}
 	if status != http.StatusOK {
-		p.Here = v.addressOf(f)
+		p.Here = f.address()
 	}
 	v.show(status, "form", p)
 }
 
-// addressOf is the page where a form is empty, or as what is deployed.
-func (v *visit) addressOf(f *form) string {
+// address is the page where the form is empty, or as what is deployed.
+func (f *form) address() string {
 	if f.Name != "" {
 		return link("edit", f.Name)
 	}

@@ -22,7 +22,7 @@ var templates = parseTemplates("list", "artifact", "form", "types", "import", "i
 func parseTemplates(names ...string) map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range names {
-		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable, "capital": capital})
+		t := template.New("page.html").Funcs(template.FuncMap{"ago": ago, "time": exactTime, "kind": kindOf, "moment": momentOf, "breakable": breakable, "capital": capital, "noRedirect": func() string { return noRedirect }})
 		all[name] = template.Must(t.ParseFS(files, "pages/page.html", "pages/parts.html", "pages/field.html", "pages/"+name+".html"))
 	}
 	return all
