@@ -46,7 +46,6 @@ type orders struct {
 	Credentials        []string
 	Goroutines, Reject int
 	GoOn, Traced       bool
-	Hurry              time.Duration
 	Step, Signal       string
 }
 

@@ -49,6 +49,7 @@ func run() error {
 		}
 	}
 	users.Wait()
+	close(left)
 	if err := store.Close(); err != nil {
 		return err
 	}
@@ -72,11 +73,11 @@ func (o Orders) source(store *credstore.Store, name string) (outgrant.TokenSourc
 
 // use asks for tokens, like a program that makes a call every millisecond, until the program is to end.
 func (o Orders) use(source outgrant.TokenSource, seen *seen, ended <-chan struct{}) {
-	patience, reject := time.Minute, o.Reject
+	reject := o.Reject
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(calls, time.Minute)
 		token, err := source.Token(ctx)
 		cancel()
 		if err != nil {
@@ -97,9 +98,6 @@ func (o Orders) use(source outgrant.TokenSource, seen *seen, ended <-chan struct
 		if reject > 0 {
 			reject--
 			source.(outgrant.Invalidator).Invalidate(token)
-			if o.Hurry > 0 {
-				patience = o.Hurry
-			}
 		}
 		select {
 		case <-pace.C:

@@ -18,15 +18,14 @@ type Orders struct {
 	Dir         string // of the store, or of its key
 	Database    string // URL of the store; "": it is a folder
 	Credentials []string
-	Goroutines  int           // use each credential at the same time, until standard input ends
-	Reject      int           // how many tokens each of them rejects at first
-	GoOn        bool          // after a call that failed
-	Hurry       time.Duration // leave when a call after a rejection takes longer; 0: a minute
+	Goroutines  int  // use each credential at the same time, until standard input ends
+	Reject      int  // how many tokens each of them rejects at first
+	GoOn        bool // after a call that failed
 
 	// Traced programs say at which step of a rotation they are.
 	Traced bool
 	Step   string // where this happens:
-	Signal string // KILL or STOP, which the program sends itself; "": it waits to be killed
+	Signal string // KILL or STOP, which the program sends itself; END: its calls end; "": it waits to be killed
 }
 
 // Line is what the program says, in JSON, each on a line of its own.

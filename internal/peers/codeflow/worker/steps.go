@@ -87,7 +87,11 @@ func (o Orders) openOn(drv driver.Store) (*credstore.Store, error) {
 	return credstore.Open(drv, opts)
 }
 
-var stop sync.Once
+var (
+	stop            sync.Once
+	calls, endCalls = context.WithCancel(context.Background()) // what the program calls for
+	left            = make(chan struct{})                      // closed when nobody calls any more
+)
 
 // at is where a step is.
 func (o Orders) at(step string) {
@@ -100,6 +104,10 @@ func (o Orders) at(step string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "STOP":
 		stop.Do(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+		return
+	case "END":
+		endCalls()
+		<-left
 		return
 	}
 	select {} // until it takes effect
