@@ -48,6 +48,9 @@ func (w *watched) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestRunInAFleet(t *testing.T) {
 	const workers, life = 8, 24 * day
 	credentials := 20_000
+	if testing.Short() {
+		credentials = 6_000
+	}
 	if os.Getenv("OUTGRANT_SOAK") == "1" {
 		credentials = 1_000_000
 	}

@@ -64,8 +64,8 @@ func TestFeedCostsOneQuestionForAll(t *testing.T) {
 			sources = append(sources, sourceOf(t, s, fmt.Sprint("S4-", i)))
 		}
 		use := func() {
-			for range 1000 {
-				time.Sleep(10 * time.Millisecond)
+			for range 200 {
+				time.Sleep(50 * time.Millisecond)
 				for _, src := range sources {
 					p.token(t, src)
 				}

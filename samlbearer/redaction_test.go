@@ -164,6 +164,9 @@ func TestNoErrorQuotesTheAssertion(t *testing.T) {
 	for name, source := range map[string]samlbearer.AssertionSource{"short": fixed(secretAssertion), "signed": fixed(signed), "with a declaration": fixed("<?xml version=\"1.0\"?>\n" + signed)} {
 		for how, quote := range quotes {
 			for _, encoding := range []samlbearer.Encoding{samlbearer.Base64, samlbearer.Base64URL} {
+				if testing.Short() && encoding == samlbearer.Base64URL && name != "signed" {
+					continue
+				}
 				for where, serve := range map[string]func(w http.ResponseWriter, text string) error{
 					"error_description": func(w http.ResponseWriter, text string) error {
 						w.WriteHeader(400)

@@ -31,6 +31,7 @@ func TestChaos(t *testing.T) {
 		d.authorize(t, name)
 	}
 	program := build(t, d)
+	program.fetchTimeout = marksEndAfter20s
 	line := peer.StartProxy(t, strings.Split(strings.Split(database.URL("outgrant"), "@")[1], "/")[0])
 	program.database = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(program.database, line.Addr)
 	start := func() *worker {

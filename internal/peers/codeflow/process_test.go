@@ -21,6 +21,7 @@ import (
 // program is the program of the folder worker.
 type program struct {
 	path, store, database string
+	fetchTimeout          time.Duration // 0: as usual
 	env                   []string
 }
 
@@ -47,6 +48,7 @@ type orders struct {
 	Goroutines, Reject int
 	GoOn, Traced       bool
 	Step, Signal       string
+	FetchTimeout       time.Duration
 }
 
 type line struct {
@@ -67,9 +69,12 @@ type worker struct {
 	errors bytes.Buffer
 }
 
+// marksEndAfter20s is the timeout of requests with which what a process had begun is left alone for 20 seconds.
+const marksEndAfter20s = 5 * time.Second
+
 func (p *program) start(t testing.TB, o orders) *worker {
 	t.Helper()
-	o.Dir, o.Database = p.store, p.database
+	o.Dir, o.Database, o.FetchTimeout = p.store, p.database, p.fetchTimeout
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	w := &worker{cmd: exec.Command(p.path), grown: make(chan struct{})}

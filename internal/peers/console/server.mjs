@@ -42,7 +42,16 @@ const steps = {
   // until waits for a text on the page, without loading it again.
   until: async ({ text, seconds }) => { await page.waitForFunction((text) => document.body.innerText.includes(text), text, { timeout: seconds * 1000 }); },
   evaluate: async ({ script }) => page.evaluate(script),
-  shot: async ({ path, whole }) => { await page.screenshot({ path, fullPage: whole }); },
+  // shot asks again when Chromium is "unable to capture", which it is now and then, and not for long.
+  async shot({ path, whole }) {
+    for (let more = 2; ; more--) {
+      try {
+        return void await page.screenshot({ path, fullPage: whole });
+      } catch (e) {
+        if (!more || !e.message.includes('Unable to capture screenshot')) throw e;
+      }
+    }
+  },
   complaints: async ({ site }) => complaints.filter((c) => c.page.startsWith(site)).map((c) => `${c.page}: ${c.text}`),
   // check returns what is wrong with the page for people who hear it or use keys, and whether it is wider than the window.
   async check() {

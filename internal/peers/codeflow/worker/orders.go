@@ -15,12 +15,13 @@ import (
 
 // Orders are what the program is to do, in the environment variable ORDERS.
 type Orders struct {
-	Dir         string // of the store, or of its key
-	Database    string // URL of the store; "": it is a folder
-	Credentials []string
-	Goroutines  int  // use each credential at the same time, until standard input ends
-	Reject      int  // how many tokens each of them rejects at first
-	GoOn        bool // after a call that failed
+	Dir          string // of the store, or of its key
+	Database     string // URL of the store; "": it is a folder
+	Credentials  []string
+	Goroutines   int           // use each credential at the same time, until standard input ends
+	Reject       int           // how many tokens each of them rejects at first
+	GoOn         bool          // after a call that failed
+	FetchTimeout time.Duration // of the store; 0: as usual
 
 	// Traced programs say at which step of a rotation they are.
 	Traced bool

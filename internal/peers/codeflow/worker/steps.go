@@ -63,22 +63,15 @@ func (o Orders) openDatabase() (*credstore.Store, error) {
 	}
 }
 
-const (
-	// lockIdle is short, so that a stopped holder loses its lock while a test waits, and longer than requests take here.
-	lockIdle = 3 * time.Second
-	// fetchTimeout makes marks end 20 seconds after they were set.
-	fetchTimeout = 5 * time.Second
-)
+// lockIdle is short, so that a stopped holder loses its lock while a test waits, and longer than requests take here.
+const lockIdle = 3 * time.Second
 
 func (o Orders) openOn(drv driver.Store) (*credstore.Store, error) {
 	keeper, err := credstore.LocalKeeper(filepath.Join(o.Dir, "keeper.key"))
 	if err != nil {
 		return nil, err
 	}
-	opts := &credstore.Options{Keeper: keeper}
-	if o.Database != "" {
-		opts.FetchTimeout = fetchTimeout
-	}
+	opts := &credstore.Options{Keeper: keeper, FetchTimeout: o.FetchTimeout}
 	if o.Traced {
 		drv = &traced{Store: drv, at: o.at}
 		opts.HTTPClient = &http.Client{Transport: tracedRequests(o.at)}
