@@ -17,9 +17,9 @@ let complaints = [];
 
 const steps = {
   // open opens a new window, and forgets the last one with its cookies.
-  async open({ width, dark, noScript }) {
+  async open({ width, noScript }) {
     await context?.close();
-    context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? 'dark' : 'light', javaScriptEnabled: !noScript, ignoreHTTPSErrors: true });
+    context = await browser.newContext({ viewport: { width, height: 900 }, javaScriptEnabled: !noScript, ignoreHTTPSErrors: true });
     context.setDefaultTimeout(10000);
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     complaints = [];
@@ -31,6 +31,7 @@ const steps = {
     page.on('pageerror', (e) => complain(String(e)));
     page.on('request', (r) => { if (!r.isNavigationRequest() && new URL(r.url()).host !== new URL(page.url()).host) complain(`asks another host: ${r.url()}`); });
   },
+  scheme: async ({ scheme }) => { await page.emulateMedia({ colorScheme: scheme }); },
   goto: async ({ url }) => { await page.goto(url); },
   click: async ({ role, name }) => { await page.getByRole(role, { name, exact: true }).first().click(); await page.waitForLoadState(); },
   fill: async ({ label, value }) => { await page.getByLabel(label, { exact: true }).fill(value); },
@@ -54,9 +55,10 @@ const steps = {
   },
   complaints: async ({ site }) => complaints.filter((c) => c.page.startsWith(site)).map((c) => `${c.page}: ${c.text}`),
   // check returns what is wrong with the page for people who hear it or use keys, and whether it is wider than the window.
-  async check() {
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  async check({ rules }) {
+    if (await page.evaluate(() => !window.axe)) await page.evaluate(axe);
+    const runOnly = rules ?? ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const found = await page.evaluate((runOnly) => axe.run({ runOnly }), runOnly);
     const wrong = found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html}: ${n.failureSummary}`));
     if (await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)) wrong.push('it is wider than the window');
     return wrong;

@@ -173,42 +173,43 @@ func TestEveryState(t *testing.T) {
 		require.Equal(t, "failures", b.Evaluate(t, "document.getElementById('sort').value"))
 		require.Equal(t, "CLIENT_FAILING", b.Evaluate(t, "document.querySelector('.name').textContent"))
 	})
-	for _, dark := range []bool{false, true} {
-		for _, w := range []peer.Window{wide, narrow} {
-			w.Dark = dark
-			seen := map[bool]string{false: "light", true: "dark"}[dark] + map[int]string{wide.Width: "-wide", narrow.Width: "-narrow"}[w.Width]
-			t.Run(seen, func(t *testing.T) {
-				t.Parallel()
-				b := peer.StartChromium(t)
-				b.Open(t, w)
-				for page, address := range pages {
-					b.Goto(t, s.url+strings.TrimPrefix(address, "./"))
-					b.Shot(t, filepath.Join(dir, page+"-"+seen+".png"), true)
-					s.requireClean(t, b, page)
-				}
-				// What comes of forms.
-				b.Goto(t, s.url+"new?type=OAuth2+SAML+Bearer+Assertion")
-				b.Fill(t, "Name (required)", "A/B")
-				b.Click(t, "button", "Deploy")
-				require.Equal(t, "f-tokenServiceUrl", b.Evaluate(t, "document.activeElement.id"), "a browser does not send what is not complete")
-				b.Fill(t, "Token service URL (required)", "acme.example")
-				b.Select(t, "Target system type (required)", "SuccessFactors")
-				b.Fill(t, "Key pair alias (required)", "PAIR")
-				b.Fill(t, "Token service password", "a secret")
-				b.Click(t, "button", "Deploy")
-				require.Contains(t, b.Text(t), "Secrets and files are not sent back")
-				b.Shot(t, filepath.Join(dir, "problems-"+seen+".png"), true)
-				s.requireClean(t, b, "problems")
-				b.Goto(t, s.url+"import")
-				b.Fill(t, "Or its text", `[{"type": "Secure Parameter", "name": "P"}]`)
-				b.Click(t, "button", "Import")
-				b.Shot(t, filepath.Join(dir, "import-problems-"+seen+".png"), true)
-				s.requireClean(t, b, "problems of an import")
-				b.Goto(t, s.url+"artifact?name=CLIENT_NEW")
-				b.Click(t, "button", "Test")
-				b.Shot(t, filepath.Join(dir, "tested-"+seen+".png"), true)
-				s.requireClean(t, b, "a test")
-			})
-		}
+	for seen, w := range map[string]peer.Window{"wide": wide, "narrow": narrow} {
+		t.Run(seen, func(t *testing.T) {
+			t.Parallel()
+			b := peer.StartChromium(t)
+			b.Open(t, w)
+			look := func(page string) {
+				t.Helper()
+				b.Shot(t, filepath.Join(dir, page+"-light-"+seen+".png"), true)
+				s.requireClean(t, b, page)
+				b.Dark(t, true)
+				b.Shot(t, filepath.Join(dir, page+"-dark-"+seen+".png"), true)
+				require.Empty(t, b.Check(t, "color-contrast"), page)
+				b.Dark(t, false)
+			}
+			for page, address := range pages {
+				b.Goto(t, s.url+strings.TrimPrefix(address, "./"))
+				look(page)
+			}
+			// What comes of forms.
+			b.Goto(t, s.url+"new?type=OAuth2+SAML+Bearer+Assertion")
+			b.Fill(t, "Name (required)", "A/B")
+			b.Click(t, "button", "Deploy")
+			require.Equal(t, "f-tokenServiceUrl", b.Evaluate(t, "document.activeElement.id"), "a browser does not send what is not complete")
+			b.Fill(t, "Token service URL (required)", "acme.example")
+			b.Select(t, "Target system type (required)", "SuccessFactors")
+			b.Fill(t, "Key pair alias (required)", "PAIR")
+			b.Fill(t, "Token service password", "a secret")
+			b.Click(t, "button", "Deploy")
+			require.Contains(t, b.Text(t), "Secrets and files are not sent back")
+			look("problems")
+			b.Goto(t, s.url+"import")
+			b.Fill(t, "Or its text", `[{"type": "Secure Parameter", "name": "P"}]`)
+			b.Click(t, "button", "Import")
+			look("import-problems")
+			b.Goto(t, s.url+"artifact?name=CLIENT_NEW")
+			b.Click(t, "button", "Test")
+			look("tested")
+		})
 	}
 }

@@ -16,8 +16,7 @@ type Chromium struct {
 
 // Window is how a person sees the page.
 type Window struct {
-	Width    int  `json:"width"` // in CSS pixels
-	Dark     bool `json:"dark"`
+	Width    int  `json:"width"`    // in CSS pixels
 	NoScript bool `json:"noScript"` // JavaScript is switched off
 }
 
@@ -70,6 +69,12 @@ func ask[T any](tb testing.TB, c *Chromium, step string, args any) (answer T) {
 
 // Open opens a new window, without cookies. The last one is closed.
 func (c *Chromium) Open(tb testing.TB, w Window) { tb.Helper(); c.step(tb, "open", w) }
+
+// Dark has the browser of a person who likes dark pages, or light ones.
+func (c *Chromium) Dark(tb testing.TB, dark bool) {
+	tb.Helper()
+	c.step(tb, "scheme", map[string]string{"scheme": map[bool]string{false: "light", true: "dark"}[dark]})
+}
 
 // Goto opens an address.
 func (c *Chromium) Goto(tb testing.TB, url string) {
@@ -137,10 +142,11 @@ func (c *Chromium) Shot(tb testing.TB, path string, whole bool) {
 	c.step(tb, "shot", map[string]any{"path": path, "whole": whole})
 }
 
-// Check returns what is wrong with the page by axe-core's rules, and whether it is wider than the window.
-func (c *Chromium) Check(tb testing.TB) []string {
+// Check returns what is wrong with the page by axe-core's rules, all or those that are named, and whether it is wider than the
+// window.
+func (c *Chromium) Check(tb testing.TB, rules ...string) []string {
 	tb.Helper()
-	return ask[[]string](tb, c, "check", struct{}{})
+	return ask[[]string](tb, c, "check", map[string]any{"rules": rules})
 }
 
 // Complaints returns what the pages of a site have complained of in the window, such as what their policy has refused, and whom
