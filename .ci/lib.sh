@@ -55,14 +55,10 @@ need_c_compiler() {
 
 # fuzz runs every fuzz target for FUZZTIME.
 fuzz() {
-	local listed targets pkg name
-	listed=$(go test -list '^Fuzz' ./...)
-	# The names of a package's targets come before its "ok" line.
-	targets=$(awk '/^Fuzz/ { names[n++] = $1 } $1 == "ok" { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }' <<<"$listed")
-	while read -r pkg name; do
-		if [[ -n $name ]]; then
-			fuzz_one "$pkg" "$name"
-		fi
+	local targets file name
+	targets=$(grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir=node_modules . | sort)
+	while IFS=: read -r file name; do
+		fuzz_one "$(dirname "$file")" "${name#func }"
 	done <<<"$targets"
 }
 
