@@ -358,7 +358,7 @@ func TestRunWithAnExpiryThatIsDeployedLater(t *testing.T) {
 		require.WithinDuration(t, issued.Add(30*day), info.ExpiresOn, time.Second)
 		require.False(t, info.RenewalDue.IsZero())
 		defer running(t, s)()
-		time.Sleep(60 * day)
+		time.Sleep(100 * day)
 		require.Equal(t, credstore.Deployed, p.infoOf(t, s, "MAILBOX").Status)
 		require.NoError(t, s.Deploy(t.Context(), p.authorizationCode("MAILBOX")))
 		require.Zero(t, p.infoOf(t, s, "MAILBOX").RenewalDue)

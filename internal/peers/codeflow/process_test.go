@@ -69,7 +69,7 @@ type worker struct {
 	errors bytes.Buffer
 }
 
-// marksEndAfter20s is the timeout of requests with which what a process had begun is left alone for 20 seconds.
+// marksEndAfter20s is the timeout of requests with which what a process had begun is left alone for 20 seconds in a database.
 const marksEndAfter20s = 5 * time.Second
 
 func (p *program) start(t testing.TB, o orders) *worker {

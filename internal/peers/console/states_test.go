@@ -184,7 +184,7 @@ func TestEveryState(t *testing.T) {
 				s.requireClean(t, b, page)
 				b.Dark(t, true)
 				b.Shot(t, filepath.Join(dir, page+"-dark-"+seen+".png"), true)
-				require.Empty(t, b.Check(t, "color-contrast"), page)
+				require.Empty(t, b.Check(t, "color-contrast", "link-in-text-block"), page)
 				b.Dark(t, false)
 			}
 			for page, address := range pages {
